@@ -1,0 +1,177 @@
+/**
+ * What people ask the controllers: `F.q.USER.VERB` (questions) and `F.ctl.USER.VERB` (changes), design §4.
+ * A request is closed; an answer says when and by whom it was made.
+ */
+
+import type { Outcome } from "../envelope.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { WatcherState } from "../events.ts";
+import { type RolloutRecord, rolloutRequest } from "../rollout.ts";
+import { type Schema, v } from "../schema.ts";
+import type { Presence } from "../snapshot.ts";
+import type { Millis } from "../time.ts";
+
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const nameText = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
+const hostList = v.nullable(v.pipe(v.array(nameText), v.maxLength(100_000)));
+const rolloutId = v.strictObject({ id: nameText });
+
+/** Null stands for "all". */
+export interface HostFilter {
+  readonly hosts: readonly string[] | null;
+}
+export interface StatusQuery extends HostFilter {
+  readonly watcher: string | null;
+}
+export interface HistoryQuery extends HostFilter {
+  readonly watcher: string | null;
+  /** Wall ms; the window is [since, until). */
+  readonly since: Millis;
+  readonly until: Millis;
+  /** Rows at most. */
+  readonly limit: number;
+}
+export interface HistoryAtQuery extends HostFilter {
+  readonly watcher: string | null;
+  readonly at: Millis;
+}
+
+/** The questions, with the schema of their properties. */
+export const FLEET_QUERIES = {
+  status: v.strictObject({ hosts: hostList, watcher: v.nullable(nameText) }) as Schema<StatusQuery>,
+  hosts: v.strictObject({ hosts: hostList }) as Schema<HostFilter>,
+  history: v.strictObject({
+    hosts: hostList,
+    watcher: v.nullable(nameText),
+    since: whole,
+    until: whole,
+    limit: v.pipe(whole, v.maxValue(10_000)),
+  }) as Schema<HistoryQuery>,
+  "history-at": v.strictObject({ hosts: hostList, watcher: v.nullable(nameText), at: whole }) as Schema<HistoryAtQuery>,
+  "rollout-list": v.strictObject({ limit: v.pipe(whole, v.maxValue(1000)) }) as Schema<{ limit: number }>,
+  "rollout-show": rolloutId as Schema<{ id: string }>,
+} as const;
+
+/** The changes. A person's command to hosts goes through the controller too, so that it is recorded. */
+export const FLEET_CONTROLS = {
+  "rollout-plan": rolloutRequest,
+  "rollout-start": rolloutRequest,
+} as const;
+
+export interface FleetAnswers {
+  readonly status: { readonly hosts: readonly HostStatus[]; readonly unknownHosts: readonly string[] };
+  readonly hosts: { readonly hosts: readonly HostInfo[]; readonly unknownHosts: readonly string[] };
+  readonly history: {
+    readonly rows: readonly HistoryRow[];
+    readonly gaps: readonly HistoryGap[];
+    readonly truncated: boolean;
+  };
+  readonly "history-at": {
+    readonly at: Millis;
+    readonly rows: readonly HistoryRow[];
+    readonly gaps: readonly HistoryGap[];
+  };
+  readonly "rollout-list": { readonly rollouts: readonly RolloutRecord[] };
+  readonly "rollout-show": RolloutRecord;
+  readonly "rollout-plan": RolloutRecord;
+  readonly "rollout-start": RolloutRecord;
+}
+
+export interface HostStatus {
+  readonly host: string;
+  readonly presence: Presence;
+  /** Ms since anything was heard of it; null: never. */
+  readonly ageMs: Millis | null;
+  readonly watchers: readonly {
+    readonly name: string;
+    readonly state: WatcherState;
+    readonly since: Millis;
+    /** Wanted; null where not known yet. */
+    readonly numprocesses: number | null;
+    readonly running: number;
+    readonly healthy: number;
+    readonly pids: readonly number[];
+    readonly reason: string | null;
+  }[];
+}
+
+export interface HostInfo {
+  readonly host: string;
+  readonly presence: Presence;
+  /** Wall ms since which `presence` holds. */
+  readonly since: Millis;
+  readonly ageMs: Millis | null;
+  /** Host's clock minus the stream's, ms; null where not measured. */
+  readonly skewMs: Millis | null;
+  readonly version: string | null;
+  readonly load: number | null;
+  /** Events the agent holds that the stream has not. */
+  readonly backlog: number | null;
+  readonly watchers: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface HistoryRow {
+  readonly host: string;
+  readonly watcher: string;
+  readonly state: WatcherState;
+  readonly from: Millis;
+  /** Null: still so. */
+  readonly to: Millis | null;
+  /** Who asked for it, where somebody did. */
+  readonly actor: string | null;
+  readonly cause: string | null;
+}
+
+/** Events that a controller knows to be missing: "history incomplete from … to …" (design §5). */
+export interface HistoryGap {
+  readonly host: string;
+  readonly epoch: number;
+  readonly fromSeq: number;
+  readonly toSeq: number;
+}
+
+/** The closed request on `q` and `ctl`. */
+export interface FleetRequest {
+  readonly v: 1;
+  readonly id: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+export const fleetRequest: Schema<FleetRequest> = v.strictObject({
+  v: v.literal(1),
+  id: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  properties: v.record(v.string(), v.unknown()),
+});
+
+export type FleetAnswer<T = unknown> =
+  | {
+      readonly v: 1;
+      readonly id: string;
+      readonly ok: true;
+      readonly controller: string;
+      readonly time: Millis;
+      readonly result: T;
+    }
+  | {
+      readonly v: 1;
+      readonly id: string;
+      readonly ok: false;
+      readonly controller: string;
+      readonly time: Millis;
+      readonly code: ErrorCode;
+      readonly reason: string;
+    };
+
+/** Progress on `F.adv.CONTROLLER.rollout`. */
+export interface RolloutAdvice {
+  readonly v: 1;
+  readonly rollout: RolloutRecord;
+}
+
+/** What circusctl says per host after a command. */
+export interface HostOutcome {
+  readonly host: string;
+  readonly outcome: Outcome;
+  readonly reply: Readonly<Record<string, unknown>> | null;
+  readonly reason: string | null;
+}

@@ -1,0 +1,94 @@
+/** Options that `set` takes and their types on the wire (reference §5.6, "set"). */
+import { CircusError } from "../errors.ts";
+
+export type OptionType = "integer" | "number" | "integer or string" | "boolean" | "string" | "env";
+
+export const SETTABLE: Readonly<Record<string, OptionType>> = {
+  numprocesses: "integer",
+  max_retry: "integer",
+  max_age: "integer",
+  max_age_variance: "integer",
+  stop_signal: "integer",
+  warmup_delay: "number",
+  graceful_timeout: "number",
+  uid: "integer or string",
+  gid: "integer or string",
+  send_hup: "boolean",
+  shell: "boolean",
+  copy_env: "boolean",
+  respawn: "boolean",
+  singleton: "boolean",
+  stop_children: "boolean",
+  close_child_stdin: "boolean",
+  close_child_stdout: "boolean",
+  close_child_stderr: "boolean",
+  cmd: "string",
+  args: "string",
+  working_dir: "string",
+  env: "env",
+};
+
+/**
+ * Checks typed values as they come over the wire.
+ *
+ * @throws CircusError `message` with the reference's text: `'max_age' isn't an integer`, `unknown key 'x'`.
+ */
+export function checkOptions(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const [key, value] of Object.entries(options)) {
+    const type = SETTABLE[key];
+    if (type === undefined) throw new CircusError("message", `unknown key '${key}'`);
+    const problem = problemOf(type, key, value);
+    if (problem !== null) throw new CircusError("message", problem);
+  }
+  return options;
+}
+
+function problemOf(type: OptionType, key: string, value: unknown): string | null {
+  switch (type) {
+    case "integer":
+      return Number.isInteger(value) ? null : `'${key}' isn't an integer`;
+    case "number":
+      return typeof value === "number" && Number.isFinite(value) ? null : `'${key}' isn't a number`;
+    case "integer or string":
+      return Number.isInteger(value) || typeof value === "string" ? null : `'${key}' isn't an integer or string`;
+    case "boolean":
+      return typeof value === "boolean" ? null : `'${key}' isn't a valid boolean`;
+    case "string":
+      return typeof value === "string" ? null : `'${key}' isn't a string`;
+    case "env": {
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return `'${key}' isn't a valid object`;
+      const odd = Object.entries(value).find(([, text]) => typeof text !== "string");
+      return odd === undefined ? null : `'${odd[0]}' isn't a string`;
+    }
+    default:
+      return type satisfies never;
+  }
+}
+
+/**
+ * Converts one word of a command line to the option's type, as circusctl does before it sends.
+ *
+ * @throws CircusError `message`: `unknown key 'x'`, `'max_age' isn't an integer`.
+ */
+export function optionFromText(key: string, text: string): unknown {
+  const type = SETTABLE[key];
+  if (type === undefined || type === "env") throw new CircusError("message", `unknown key '${key}'`);
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  const value =
+    type === "string"
+      ? text
+      : type === "boolean"
+        ? ({ true: true, yes: true, on: true, "1": true, false: false, no: false, off: false, "0": false }[
+            text.toLowerCase()
+          ] ?? text)
+        : type === "integer or string"
+          ? Number.isInteger(number)
+            ? number
+            : text
+          : Number.isNaN(number)
+            ? text
+            : number;
+  const problem = problemOf(type, key, value);
+  if (problem !== null) throw new CircusError("message", problem);
+  return value;
+}

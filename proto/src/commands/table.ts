@@ -1,0 +1,13 @@
+/** The command table: every verb of an agent, once (design §1; reference §5.6). */
+import { CONTROL } from "./control.ts";
+import { QUERIES } from "./queries.ts";
+import type { CommandSpec } from "./spec.ts";
+
+const ALL: readonly CommandSpec[] = [...QUERIES, ...CONTROL];
+
+export const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map(ALL.map((spec) => [spec.name, spec]));
+
+/** Looks a command up as the wire does: any case (reference §5.2). */
+export function findCommand(name: string): CommandSpec | undefined {
+  return COMMANDS.get(name.toLowerCase());
+}
