@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { buildArgv, quoteWord, socketNames, splitWords, substitute } from "./argv.ts";
+
+const known: Record<string, string> = { wid: "3", "sockets.web": "7", "env.home": "/root" };
+const lookup = (path: string) => known[path.toLowerCase()];
+const line = { cmd: "", args: "", shell: false, shellArgs: null, wid: 3, lookup };
+
+describe("substitute", () => {
+  it.each([
+    ["--fd $(circus.sockets.web)", "--fd 7"],
+    ["--fd ((circus.sockets.WEB))", "--fd 7"],
+    ["$(CIRCUS.ENV.Home)/x", "/root/x"],
+    ["$(circus.nope) $(other.x) $HOME", "$(circus.nope) $(other.x) $HOME"],
+  ])("%s → %s", (text, expected) => expect(substitute(text, lookup)).toBe(expected));
+
+  it("names the sockets of a text", () => {
+    expect(socketNames("a $(circus.sockets.Web) ((circus.sockets.b)) $(circus.wid)")).toEqual(["web", "b"]);
+  });
+});
+
+describe("splitWords", () => {
+  it.each([
+    ["a  b\tc", ["a", "b", "c"]],
+    [`a 'b c' "d e"`, ["a", "b c", "d e"]],
+    [`a\\ b "c\\"d" 'e\\f'`, ["a b", `c"d`, "e\\f"]],
+    [`x"" ''`, ["x", ""]],
+    [`"a\\n"`, ["a\\n"]],
+    ["", []],
+  ])("%j", (text, words) => expect(splitWords(text)).toEqual({ ok: true, words }));
+
+  it.each([
+    [`a 'b`, "No closing quotation"],
+    [`"a`, "No closing quotation"],
+    ["a\\", "No escaped character"],
+  ])("refuses %j", (text, reason) => expect(splitWords(text)).toEqual({ ok: false, reason }));
+
+  it("reads back what quoteWord writes, for any words", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), (words) => {
+        expect(splitWords(words.map(quoteWord).join(" "))).toEqual({ ok: true, words });
+      }),
+    );
+  });
+});
+
+describe("buildArgv", () => {
+  it("splits cmd, then args, after substitution", () => {
+    expect(
+      buildArgv({ ...line, cmd: "chaussette --fd $(circus.sockets.web)", args: "app '$(circus.wid) x' $WID" }),
+    ).toEqual({
+      ok: true,
+      words: ["chaussette", "--fd", "7", "app", "3 x", "3"],
+    });
+  });
+
+  it("keeps the items of a list whole", () => {
+    expect(buildArgv({ ...line, cmd: "a", args: ["b c", "$(circus.wid)"] })).toEqual({
+      ok: true,
+      words: ["a", "b c", "3"],
+    });
+  });
+
+  it("makes a real shell line, so that && works (D7)", () => {
+    expect(buildArgv({ ...line, cmd: "echo a && sleep 1", args: "| cat", shell: true, shellArgs: "x y" })).toEqual({
+      ok: true,
+      words: ["/bin/sh", "-c", "echo a && sleep 1 | cat", "x", "y"],
+    });
+  });
+
+  it.each(["", "   ", "''"])("refuses a command line without a program: %j", (cmd) => {
+    expect(buildArgv({ ...line, cmd })).toEqual({ ok: false, reason: "cmd is empty" });
+  });
+});

@@ -1,0 +1,37 @@
+/** What the agent itself was started with, and must not leak into workers. */
+import { readdirSync, readFileSync } from "node:fs";
+import { type NofileLimit, nofileLimit, SyscallError, setCloseOnExec } from "../sockets/syscalls.ts";
+
+/** Close-on-exec on every descriptor above 2: a shell may have leaked some, and workers get 0–2 and their sockets only. */
+export function sealInheritedDescriptors(): void {
+  for (const fd of readdirSync("/proc/self/fd").map(Number)) {
+    if (fd <= 2) continue;
+    try {
+      setCloseOnExec(fd, true);
+    } catch (error) {
+      // the descriptor of this very listing is closed already
+      if (!(error instanceof SyscallError && error.code === "EBADF")) throw error;
+    }
+  }
+}
+
+/**
+ * The descriptor limit that workers get: the one the agent was started with. Node raises its own soft
+ * limit before our code runs, so the launcher says it (`CIRCUSD_NOFILE`); without launcher it is the parent's.
+ */
+export function takeStartNofile(env: NodeJS.ProcessEnv): NofileLimit | null {
+  const text = env["CIRCUSD_NOFILE"];
+  delete env["CIRCUSD_NOFILE"]; // not for workers
+  const hard = nofileLimit(0).hard;
+  const soft = text === undefined ? parentSoft() : text === "unlimited" ? hard : Number(text);
+  return soft !== null && Number.isInteger(soft) && soft > 0 ? { soft: Math.min(soft, hard), hard } : null;
+}
+
+function parentSoft(): number | null {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${process.ppid}/limits`, "utf8"));
+    return line === null ? null : Number(line[1]);
+  } catch {
+    return null; // another user's parent
+  }
+}

@@ -1,0 +1,68 @@
+/** Parses texts of /proc. Pure. */
+
+/** What we use of `/proc/PID/stat`. */
+export interface ProcStat {
+  readonly pid: number;
+  readonly comm: string;
+  /** `Z`: ended, not reaped. */
+  readonly state: string;
+  readonly ppid: number;
+  /** In clock ticks. */
+  readonly utime: number;
+  readonly stime: number;
+  readonly nice: number;
+  /** Clock ticks after boot: with the pid it names one process. */
+  readonly startTicks: number;
+  readonly vsizeBytes: number;
+  readonly rssPages: number;
+}
+
+/** Null where the text is no stat line. */
+export function parseStat(text: string): ProcStat | null {
+  const open = text.indexOf("(");
+  const close = text.lastIndexOf(")"); // a name may itself contain blanks and parentheses
+  if (open < 0 || close < open) return null;
+  const fields = text
+    .slice(close + 2)
+    .trim()
+    .split(" ");
+  const number = (index: number): number => Number(fields[index - 3] ?? Number.NaN); // numbered as in proc(5)
+  const stat: ProcStat = {
+    pid: Number(text.slice(0, open)),
+    comm: text.slice(open + 1, close),
+    state: fields[0] ?? "",
+    ppid: number(4),
+    utime: number(14),
+    stime: number(15),
+    nice: number(19),
+    startTicks: number(22),
+    vsizeBytes: number(23),
+    rssPages: number(24),
+  };
+  return Number.isNaN(stat.rssPages) ? null : stat;
+}
+
+/** Words of `/proc/PID/cmdline`. */
+export function parseCmdline(text: string): readonly string[] {
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
+}
+
+/** `1.63M`: `B` below 1024, else two decimals and a unit of powers of 1024 (reference §8.1). */
+export function humanBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes}B`;
+  const units = "KMGTPEZY";
+  let value = bytes;
+  let unit = -1;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${value.toFixed(2)}${units[unit] ?? ""}`;
+}
+
+/** CPU time as `M:SS.f`: minutes modulo 60, then the first two digits of the unpadded microseconds (reference §8.1). */
+export function cpuTimeText(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const micros = Math.round((seconds - whole) * 1e6);
+  return `${Math.floor(whole / 60) % 60}:${String(whole % 60).padStart(2, "0")}.${String(micros).slice(0, 2)}`;
+}

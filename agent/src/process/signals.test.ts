@@ -1,0 +1,37 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { childrenOf, descendantsOf, killGroup, parseSignal, sendSignal } from "./signals.ts";
+
+describe("parseSignal", () => {
+  it.each([
+    [15, 15],
+    ["15", 15],
+    ["TERM", 15],
+    ["sigkill", 9],
+    ["SIGRTMIN+1", 35],
+    ["rtmax", 64],
+    ["usr1", 10],
+  ])("%s is %i", (text, number) => expect(parseSignal(text)).toBe(number));
+  it.each([0, -1, 65, 1.5, "", "NOPE", "SIG", "RTMAX+1", "TERM TERM"])("%j is none", (text) =>
+    expect(parseSignal(text)).toBeNull(),
+  );
+});
+
+describe("a process with a child in its group", () => {
+  it("is found, signalled and killed as a group", async () => {
+    const shell = spawn("sh", ["-c", "sleep 300 & echo $!; wait"], {
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const pid = shell.pid!;
+    const [line] = (await once(shell.stdout, "data")) as [Buffer];
+    const grandchild = Number(line.toString());
+    expect(childrenOf(pid)).toEqual([grandchild]);
+    expect(descendantsOf(pid)).toEqual([grandchild]);
+    killGroup(pid);
+    await once(shell, "exit");
+    expect(sendSignal(pid, 15)).toBe(false);
+    expect(childrenOf(pid)).toEqual([]);
+  });
+});

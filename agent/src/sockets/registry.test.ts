@@ -1,0 +1,111 @@
+import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { SocketRegistry } from "./registry.ts";
+import * as sys from "./syscalls.ts";
+import type { SocketConfig } from "./types.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "sockets-test-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const tcp: SocketConfig = {
+  name: "web",
+  host: "127.0.0.1",
+  port: 0,
+  family: "AF_INET",
+  type: "SOCK_STREAM",
+  backlog: 16,
+  path: null,
+  umask: 0o77,
+  replace: false,
+  interface: null,
+  soReuseport: false,
+  blocking: false,
+};
+const unix: SocketConfig = { ...tcp, name: "ux", family: "AF_UNIX", path: join(dir, "u.sock") };
+const openFds = () => readdirSync("/proc/self/fd").length;
+
+describe("SocketRegistry", () => {
+  it("binds and listens, in any case of the name, and lists by descriptor", async () => {
+    using sockets = await SocketRegistry.open([unix, tcp]);
+    const [first, second] = sockets.list();
+    expect(first!.fd).toBeLessThan(second!.fd);
+    expect(first).toMatchObject({ name: "ux", backlog: 16, path: unix.path });
+    expect(second).toMatchObject({ name: "web", host: "127.0.0.1" });
+    const { port } = second as { port: number };
+    await new Promise<void>((resolve, reject) => {
+      const client = connect(port, "127.0.0.1", () => {
+        client.destroy();
+        resolve();
+      }).once("error", reject);
+    });
+    expect(sockets.get("WEB")).toBe(sockets.get("web"));
+    expect(lstatSync(unix.path!).mode & 0o777).toBe(0o700);
+  });
+
+  it("resolves localhost for AF_INET6 to an IPv6 address (D5)", async () => {
+    using sockets = await SocketRegistry.open([{ ...tcp, family: "AF_INET6", host: "localhost" }]);
+    expect(sockets.list()[0]).toMatchObject({ host: "::1" });
+  });
+
+  it("gives each spawn a socket of its own with so_reuseport, and keeps its own unbound", async () => {
+    const probe = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => probe.once("listening", resolve));
+    const { port } = probe.address() as { port: number };
+    await new Promise((resolve) => probe.close(resolve));
+    using sockets = await SocketRegistry.open([{ ...tcp, port, soReuseport: true }]);
+    const shared = sockets.get("web")!;
+    const [a, b] = [sockets.openForSpawn(shared), sockets.openForSpawn(shared)];
+    expect(a.address).toEqual({ host: "127.0.0.1", port });
+    expect(b.address).toEqual(a.address);
+    expect(sys.socketName(shared.fd)).toMatchObject({ port: 0 });
+    sys.close(a.fd);
+    sys.close(b.fd);
+  });
+
+  it("says in one line what cannot be bound, and leaves nothing open", async () => {
+    using taken = await SocketRegistry.open([tcp]);
+    const { port } = taken.list()[0] as { port: number };
+    const before = openFds();
+    await expect(SocketRegistry.open([{ ...tcp, name: "a" }, { ...tcp, name: "b", port }, unix])).rejects.toThrow(
+      `socket 'b': cannot bind 127.0.0.1:${port}: address already in use (EADDRINUSE)`,
+    );
+    expect(openFds()).toBe(before);
+    expect(existsSync(unix.path!)).toBe(false);
+    await expect(SocketRegistry.open([{ ...tcp, host: "no-such-host.invalid" }])).rejects.toThrow(
+      "cannot resolve host",
+    );
+    await expect(SocketRegistry.open([{ ...unix, path: "/no/such/dir/x" }])).rejects.toThrow("no such directory");
+    await expect(SocketRegistry.open([{ ...unix, path: `/${"x".repeat(200)}` }])).rejects.toThrow("107 bytes");
+  });
+
+  it("replaces a socket's file only if told to, and never another file", async () => {
+    const stale = sys.socket("AF_UNIX", "SOCK_STREAM");
+    sys.bind(stale, "AF_UNIX", { path: unix.path! });
+    sys.close(stale); // its file stays
+    await expect(SocketRegistry.open([unix])).rejects.toThrow("address already in use");
+    const sockets = await SocketRegistry.open([{ ...unix, replace: true }]);
+    sockets.close();
+    sockets.close();
+    expect(existsSync(unix.path!)).toBe(false);
+    writeFileSync(unix.path!, "precious");
+    await expect(SocketRegistry.open([{ ...unix, replace: true }])).rejects.toThrow("address already in use");
+    expect(existsSync(unix.path!)).toBe(true);
+  });
+});
+
+describe("syscalls", () => {
+  it.each(["::1", "2001:db8::7", "::", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8"])("encodes and decodes %s", (host) => {
+    const fd = sys.socket("AF_INET6", "SOCK_DGRAM");
+    try {
+      sys.bind(fd, "AF_INET6", { host, port: 0 });
+      expect(sys.socketName(fd)).toMatchObject({ host });
+    } catch (error) {
+      expect((error as sys.SyscallError).code).toMatch(/EADDRNOTAVAIL|EINVAL/); // understood, but not an address of this machine
+    } finally {
+      sys.close(fd);
+    }
+  });
+});

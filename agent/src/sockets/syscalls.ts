@@ -1,0 +1,187 @@
+/**
+ * System calls that Node does not offer, through koffi: the only user of that package. Linux, libc.
+ * Every function throws {@link SyscallError} with the errno's name.
+ */
+import { constants } from "node:os";
+import koffi from "koffi";
+
+/** A system call that failed, with the errno's name: `EADDRINUSE`. */
+export class SyscallError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number) {
+    const code = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+    super(`${syscall}: ${code}`);
+    this.name = "SyscallError";
+    this.code = code;
+    this.syscall = syscall;
+  }
+}
+
+const libc = koffi.load(null);
+const native = {
+  socket: libc.func("int socket(int domain, int type, int protocol)"),
+  bind: libc.func("int bind(int fd, const void *addr, uint32_t len)"),
+  listen: libc.func("int listen(int fd, int backlog)"),
+  setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t len)"),
+  getsockname: libc.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint32_t *len)"),
+  close: libc.func("int close(int fd)"),
+  fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
+  prlimit: libc.func("int prlimit64(int pid, int resource, const void *next, _Out_ uint64_t *previous)"),
+};
+
+function call(name: keyof typeof native, ...args: unknown[]): number {
+  const result = native[name](...args) as number;
+  if (result < 0) throw new SyscallError(name, koffi.errno());
+  return result;
+}
+
+const FAMILY = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10 } as const;
+const TYPE = { SOCK_STREAM: 1, SOCK_DGRAM: 2, SOCK_RAW: 3, SOCK_RDM: 4, SOCK_SEQPACKET: 5 } as const;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const OPTION = { SO_REUSEADDR: [SOL_SOCKET, 2], SO_REUSEPORT: [SOL_SOCKET, 15], IPV6_V6ONLY: [41, 26] } as const;
+const SO_BINDTODEVICE = 25;
+const F_GETFD = 1;
+const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const FD_CLOEXEC = 1;
+const O_NONBLOCK = 0o4000;
+const RLIMIT_NOFILE = 7;
+const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+
+export type Family = keyof typeof FAMILY;
+export type SocketType = keyof typeof TYPE;
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** A new descriptor, close-on-exec. */
+export function socket(family: Family, type: SocketType): number {
+  return call("socket", FAMILY[family], TYPE[type] | SOCK_CLOEXEC, 0);
+}
+
+/** Binds to an IP literal and port, or to a path. */
+export function bind(fd: number, family: Family, address: Address): void {
+  const bytes = encodeAddress(family, address);
+  call("bind", fd, bytes, bytes.length);
+}
+
+export function listen(fd: number, backlog: number): void {
+  call("listen", fd, backlog);
+}
+
+export function setOption(fd: number, option: keyof typeof OPTION, value: number): void {
+  const [level, name] = OPTION[option];
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  call("setsockopt", fd, level, name, bytes, 4);
+}
+
+/** SO_BINDTODEVICE: only what arrives on that network interface. */
+export function bindToDevice(fd: number, device: string): void {
+  const bytes = Buffer.from(`${device}\0`);
+  call("setsockopt", fd, SOL_SOCKET, SO_BINDTODEVICE, bytes, bytes.length);
+}
+
+/** Where a socket is bound. */
+export function socketName(fd: number): Address {
+  const bytes = Buffer.alloc(128);
+  const length = [bytes.length];
+  call("getsockname", fd, bytes, length);
+  return decodeAddress(bytes.subarray(0, length[0]));
+}
+
+export function close(fd: number): void {
+  call("close", fd);
+}
+
+export function setCloseOnExec(fd: number, on: boolean): void {
+  const flags = call("fcntl", fd, F_GETFD, 0);
+  call("fcntl", fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+export function setNonBlocking(fd: number, on: boolean): void {
+  const flags = call("fcntl", fd, F_GETFL, 0);
+  call("fcntl", fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+/** Limits of open descriptors; Infinity for none. */
+export interface NofileLimit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Reads, and where given sets, RLIMIT_NOFILE of a process (0: this one). Returns what held before. */
+export function nofileLimit(pid: number, next?: NofileLimit): NofileLimit {
+  const previous = Buffer.alloc(16);
+  let bytes: Buffer | null = null;
+  if (next !== undefined) {
+    bytes = Buffer.alloc(16);
+    bytes.writeBigUInt64LE(toRlim(next.soft), 0);
+    bytes.writeBigUInt64LE(toRlim(next.hard), 8);
+  }
+  call("prlimit", pid, RLIMIT_NOFILE, bytes, previous);
+  return { soft: fromRlim(previous.readBigUInt64LE(0)), hard: fromRlim(previous.readBigUInt64LE(8)) };
+}
+
+function toRlim(value: number): bigint {
+  return value === Number.POSITIVE_INFINITY ? RLIM_INFINITY : BigInt(value);
+}
+
+function fromRlim(value: bigint): number {
+  return value === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(value);
+}
+
+/** `struct sockaddr_*` in the machine's layout (family in host order, port in network order). */
+function encodeAddress(family: Family, address: Address): Buffer {
+  if ("path" in address) {
+    const path = Buffer.from(address.path);
+    if (path.length > 107) throw new SyscallError("bind", constants.errno.ENAMETOOLONG);
+    const bytes = Buffer.alloc(2 + path.length + 1);
+    bytes.writeUInt16LE(FAMILY.AF_UNIX, 0);
+    path.copy(bytes, 2);
+    return bytes;
+  }
+  const bytes = Buffer.alloc(family === "AF_INET6" ? 28 : 16);
+  bytes.writeUInt16LE(FAMILY[family], 0);
+  bytes.writeUInt16BE(address.port, 2);
+  if (family === "AF_INET6") ipv6Bytes(address.host).copy(bytes, 8);
+  else Buffer.from(address.host.split(".").map(Number)).copy(bytes, 4);
+  return bytes;
+}
+
+function ipv6Bytes(host: string): Buffer {
+  const text = host.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...d: string[]) => {
+    const [a = 0, b = 0, c = 0, e = 0] = d.slice(0, 4).map(Number);
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | e).toString(16)}`;
+  });
+  const [head = "", tail] = text.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const groups =
+    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
+  const bytes = Buffer.alloc(16);
+  groups.forEach((group, i) => bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2));
+  return bytes;
+}
+
+function decodeAddress(bytes: Buffer): Address {
+  const family = bytes.readUInt16LE(0);
+  if (family === FAMILY.AF_UNIX) return { path: bytes.subarray(2).toString().replace(/\0.*$/s, "") };
+  const port = bytes.readUInt16BE(2);
+  if (family === FAMILY.AF_INET) return { host: [...bytes.subarray(4, 8)].join("."), port };
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(8 + i * 2).toString(16));
+  return { host: compressIpv6(groups), port };
+}
+
+/** The longest run of zero groups as `::`. */
+function compressIpv6(groups: readonly string[]): string {
+  const text = groups.join(":");
+  const runs = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
+  const longest = runs[0];
+  if (longest === undefined) return text;
+  const before = text.slice(0, longest.index);
+  const after = text.slice(longest.index + longest[0].length).replace(/^:/, "");
+  return `${before}::${after}`;
+}

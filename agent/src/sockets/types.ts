@@ -1,0 +1,19 @@
+/** A `[socket:NAME]` section, resolved (reference §3.1). */
+export interface SocketConfig {
+  /** Lower case. */
+  readonly name: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly family: "AF_INET" | "AF_INET6" | "AF_UNIX";
+  readonly type: "SOCK_STREAM" | "SOCK_DGRAM" | "SOCK_SEQPACKET" | "SOCK_RAW" | "SOCK_RDM";
+  readonly backlog: number;
+  readonly path: string | null;
+  /** File mode mask while an AF_UNIX socket is bound. */
+  readonly umask: number;
+  /** Unlink what is at `path` before. */
+  readonly replace: boolean;
+  readonly interface: string | null;
+  readonly soReuseport: boolean;
+  readonly blocking: boolean;
+}
