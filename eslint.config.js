@@ -1,16 +1,17 @@
 // Lints what the compiler cannot see: floating promises, imports across packages, impurity in pure cores.
 import tseslint from "typescript-eslint";
 
-const NOT_ON_NODE_20 = [
-  "AsyncDisposableStack",
-  "DisposableStack",
-].map((name) => ({ name, message: "does not exist on Node 20" }));
+const NOT_ON_NODE_20 = ["AsyncDisposableStack", "DisposableStack"].map((name) => ({
+  name,
+  message: "does not exist on Node 20",
+}));
 
 /** Files that must stay pure: no I/O, clock, timers or randomness (ARCHITECTURE.md, "Pure cores"). */
 const PURE = [
   "proto/src/**/*.ts",
-  "agent/src/config/{lines,keys,variables,resolve,types}.ts",
-  "agent/src/watcher/{state,core,reconcile,backoff,status}.ts",
+  "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*}.ts",
+  "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin}.ts",
+  "agent/src/options.ts",
   "agent/src/process/{argv,proc-stat}.ts",
   "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
   "cli/src/argv.ts",
@@ -20,7 +21,7 @@ const forbid = (...groups) => ({
   "no-restricted-imports": ["error", { patterns: groups.map(([group, message]) => ({ group, message })) }],
 });
 const NO_DEEP = [["@circus-cluster/*/src/*", "@circus-cluster/*/dist/*"], "import the package's public surface"];
-const NO_NATS = [["nats"], "only proto/src/nats may import nats"];
+const NO_NATS = [["/nats"], "only proto/src/nats may import nats"];
 const NO_TEST = [["**/test/**"], "nothing shipped imports from test"];
 
 export default tseslint.config(
@@ -28,30 +29,47 @@ export default tseslint.config(
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: ["./*/tsconfig.json", "./tsconfig.tests.json"], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ["./*/tsconfig.json", "./tsconfig.tests.json"], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       "no-restricted-globals": ["error", ...NOT_ON_NODE_20],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
-      "@typescript-eslint/no-unnecessary-condition": ["error", { allowConstantLoopConditions: "only-allowed-literals" }],
+      "@typescript-eslint/no-unnecessary-condition": [
+        "error",
+        { allowConstantLoopConditions: "only-allowed-literals" },
+      ],
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       eqeqeq: "error",
     },
   },
-  { files: ["proto/src/**"], rules: forbid(NO_NATS, NO_TEST, [["@circus-cluster/*"], "proto imports no other package"]) },
+  {
+    files: ["proto/src/**"],
+    rules: forbid(NO_NATS, NO_TEST, [["@circus-cluster/*"], "proto imports no other package"]),
+  },
   { files: ["proto/src/nats/**"], rules: forbid(NO_TEST, [["@circus-cluster/*"], "proto imports no other package"]) },
   {
     files: ["agent/src/**"],
-    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [["@circus-cluster/controller", "@circus-cluster/cli"], "imports point to proto only"]),
+    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [
+      ["@circus-cluster/controller", "@circus-cluster/cli"],
+      "imports point to proto only",
+    ]),
   },
   {
     files: ["controller/src/**"],
-    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [["@circus-cluster/agent", "@circus-cluster/cli"], "imports point to proto only"]),
+    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [
+      ["@circus-cluster/agent", "@circus-cluster/cli"],
+      "imports point to proto only",
+    ]),
   },
   {
     files: ["cli/src/**"],
-    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [["@circus-cluster/agent", "@circus-cluster/controller"], "imports point to proto only"]),
+    rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [
+      ["@circus-cluster/agent", "@circus-cluster/controller"],
+      "imports point to proto only",
+    ]),
   },
   {
     files: PURE,
@@ -65,7 +83,10 @@ export default tseslint.config(
           message: "this file is pure: time and effects come in as inputs",
         })),
       ],
-      "no-restricted-properties": ["error", { object: "Math", property: "random", message: "chance comes in as an input" }],
+      "no-restricted-properties": [
+        "error",
+        { object: "Math", property: "random", message: "chance comes in as an input" },
+      ],
       "no-restricted-syntax": [
         "error",
         { selector: "ImportDeclaration[source.value=/^node:/]", message: "this file is pure: no I/O" },
