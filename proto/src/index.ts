@@ -7,6 +7,8 @@ export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./log.ts";
 export * from "./names.ts";
+export * from "./nats/pub-ack.ts";
+export * from "./nats/server-config.ts";
 export * from "./roles.ts";
 export * from "./rollout.ts";
 export * from "./runner.ts";

@@ -44,8 +44,9 @@ export class Subjects {
   commandAll(user: UserName, verb: string): string {
     return `${this.root}.cmd._all.${word(user, "user")}.${word(verb, "verb")}`;
   }
-  reply(host: HostName, user: UserName, request: string): string {
-    return `${this.root}.rpl.${word(host, "host")}.${word(user, "user")}.${word(request, "request")}`;
+  /** Answer to a broadcast; `id` is the envelope's, escaped into one token as watcher names are. */
+  reply(host: HostName, user: UserName, id: string): string {
+    return `${this.root}.rpl.${word(host, "host")}.${word(user, "user")}.${escapeToken(id)}`;
   }
   control(user: UserName, verb: string): string {
     return `${this.root}.ctl.${word(user, "user")}.${word(verb, "verb")}`;
@@ -64,8 +65,7 @@ export class Subjects {
     snapshots: (): string => `${this.root}.snap.*`,
     commandsTo: (host: HostName): string => `${this.root}.cmd.${word(host, "host")}.*.*`,
     commandsToAll: (): string => `${this.root}.cmd._all.*.*`,
-    repliesTo: (user: UserName, request: string): string =>
-      `${this.root}.rpl.*.${word(user, "user")}.${word(request, "request")}`,
+    repliesTo: (user: UserName, id: string): string => `${this.root}.rpl.*.${word(user, "user")}.${escapeToken(id)}`,
     controls: (): string => `${this.root}.ctl.*.*`,
     queries: (): string => `${this.root}.q.*.*`,
     advice: (): string => `${this.root}.adv.*.*`,
@@ -99,7 +99,10 @@ export class Subjects {
       case "rpl": {
         const host = parseHostName(a);
         const user = parseUserName(b);
-        return tokens.length === 4 && host !== null && user !== null ? { kind, host, user, request: c } : null;
+        const request = unescapeToken(c);
+        return tokens.length === 4 && host !== null && user !== null && request !== null
+          ? { kind, host, user, request }
+          : null;
       }
       case "ctl":
       case "q": {

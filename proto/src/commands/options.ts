@@ -35,7 +35,7 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
  */
 export function checkOptions(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   for (const [key, value] of Object.entries(options)) {
-    const type = SETTABLE[key];
+    const type = Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
     if (type === undefined) throw new CircusError("message", `unknown key '${key}'`);
     const problem = problemOf(type, key, value);
     if (problem !== null) throw new CircusError("message", problem);
@@ -71,7 +71,7 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
  * @throws CircusError `message`: `unknown key 'x'`, `'max_age' isn't an integer`.
  */
 export function optionFromText(key: string, text: string): unknown {
-  const type = SETTABLE[key];
+  const type = Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
   if (type === undefined || type === "env") throw new CircusError("message", `unknown key '${key}'`);
   const number = text.trim() === "" ? Number.NaN : Number(text);
   const value =
