@@ -1,0 +1,167 @@
+/** Reads the main file and its includes (reference §1.2) and resolves them. The one part of the configuration with I/O. */
+import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { basename, dirname, join, resolve as resolvePath } from "node:path";
+import { type ParsedFile, parseFile } from "./lines.ts";
+import { type ResolveContext, resolve } from "./resolve.ts";
+import { globMatch, isGlob, printable } from "./text.ts";
+import type { Diagnostic, LoadResult, SourceRef } from "./types.ts";
+import { envLookup, substitute } from "./variables.ts";
+
+/** Larger than any configuration, small enough to hold. */
+export const FILE_BYTES_MAX = 4 * 1024 * 1024;
+const FILES_MAX = 10_000;
+
+/** The process's own surroundings. */
+function hostContext(): ResolveContext {
+  return { osEnv: process.env, cwd: process.cwd(), shortHostName: hostname().split(".")[0] ?? "" };
+}
+
+/** Loads the configuration at `path`, relative to `ctx.cwd`. Never throws for what is in, or missing from, a file. */
+export function loadConfig(path: string, ctx: ResolveContext = hostContext()): LoadResult {
+  const file = resolvePath(ctx.cwd, path);
+  const main = readFile(file);
+  if (!main.ok) {
+    const message = `cannot read ${printable(path)}: ${main.reason}`;
+    return { config: null, diagnostics: [{ severity: "error", at: null, message }] };
+  }
+  const parsed = parseFile(file, main.text);
+  const diagnostics: Diagnostic[] = [];
+  const includes = readIncludes(parsed, ctx, diagnostics);
+  const result = resolve([parsed, ...includes], ctx);
+  return { config: result.config, diagnostics: [...diagnostics, ...result.diagnostics] };
+}
+
+function readIncludes(main: ParsedFile, ctx: ResolveContext, diagnostics: Diagnostic[]): ParsedFile[] {
+  const seen = new Set([main.file]);
+  const files: ParsedFile[] = [];
+  const warn = (at: SourceRef, message: string): void => {
+    diagnostics.push({ severity: "warning", at, message });
+  };
+  for (const { pattern, at, shown } of includePatterns(main, ctx)) {
+    const matches = expandGlob(pattern);
+    if (matches.length === 0)
+      warn(at, `include: ${printable(shown)} matches no file (relative to ${dirname(main.file)})`);
+    for (const path of matches) {
+      if (seen.has(path) || seen.size >= FILES_MAX) continue;
+      seen.add(path);
+      const content = readFile(path);
+      if (!content.ok) {
+        warn(at, `include: cannot read ${printable(path)}: ${content.reason}; it is skipped`);
+        continue;
+      }
+      const parsed = parseFile(path, content.text);
+      for (const entry of parsed.sections.find(({ name }) => name === "circus")?.entries ?? []) {
+        if (/^include(?:_dir)?$/.test(entry.key)) warn(entry.at, `${entry.key}: only the main file's has an effect`);
+      }
+      files.push(parsed);
+    }
+  }
+  return files;
+}
+
+interface Pattern {
+  readonly pattern: string;
+  readonly at: SourceRef;
+  readonly shown: string;
+}
+
+/** All of `include`, then all of `include_dir`; variables from the daemon's own environment only. */
+function includePatterns(main: ParsedFile, ctx: ResolveContext): Pattern[] {
+  const osEnv = Object.entries(ctx.osEnv).map(([name, value]): [string, string] => [name, value ?? ""]);
+  const lookup = envLookup(new Map(osEnv));
+  const own = ["circus", "DEFAULT"].flatMap((title) => main.sections.find(({ name }) => name === title) ?? []);
+  return ["include", "include_dir"].flatMap((key) => {
+    const entry = own.flatMap(({ entries }) => entries).find((candidate) => candidate.key === key);
+    if (entry === undefined) return [];
+    const items = substitute(entry.value, lookup)
+      .split(/\s+/)
+      .filter((item) => item !== "");
+    return items.map((item) => {
+      const shown = key === "include" ? item : join(item, "*.ini");
+      return { pattern: resolvePath(dirname(main.file), shown), at: entry.at, shown };
+    });
+  });
+}
+
+/** Existing paths, sorted. A leading dot is matched only by a dot, as in a shell. */
+function expandGlob(path: string): string[] {
+  if (!isGlob(path)) return exists(path) ? [path] : [];
+  const parent = dirname(path);
+  const pattern = basename(path);
+  const directories = expandGlob(parent);
+  if (!isGlob(pattern)) return directories.map((directory) => join(directory, pattern)).filter(exists);
+  return directories
+    .flatMap((directory) =>
+      entriesOf(directory)
+        .filter((name) => (pattern.startsWith(".") || !name.startsWith(".")) && globMatch(name, pattern))
+        .map((name) => join(directory, name)),
+    )
+    .sort();
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // a file, or not ours to read: it matches nothing
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+type Content = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
+
+/** At most {@link FILE_BYTES_MAX} bytes, so that `/dev/zero` ends too. */
+function readFile(path: string): Content {
+  try {
+    const descriptor = openSync(path, "r");
+    try {
+      const chunks: Buffer[] = [];
+      let sizeBytes = 0;
+      for (;;) {
+        const chunk = Buffer.allocUnsafe(65_536);
+        const count = readSync(descriptor, chunk);
+        if (count === 0) break;
+        chunks.push(chunk.subarray(0, count));
+        sizeBytes += count;
+        if (sizeBytes > FILE_BYTES_MAX) return { ok: false, reason: `more than ${FILE_BYTES_MAX} bytes` };
+      }
+      return {
+        ok: true,
+        text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks)),
+      };
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    return { ok: false, reason: reasonOf(error) };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  switch (code) {
+    case "ENOENT":
+      return "no such file";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "EISDIR":
+      return "it is a directory";
+    case "ENOTDIR":
+      return "a part of the path is no directory";
+    case "ELOOP":
+      return "too many symbolic links";
+    case "ERR_ENCODING_INVALID_ENCODED_DATA":
+      return "it is not UTF-8 text";
+    default:
+      return message;
+  }
+}

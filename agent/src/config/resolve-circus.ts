@@ -1,0 +1,71 @@
+/** `[circus]` → CircusSection. Pure. */
+import type { SectionReader } from "./reader.ts";
+import { quote } from "./text.ts";
+import type { CircusSection } from "./types.ts";
+
+const LEVELS = ["critical", "error", "warning", "info", "debug"];
+const ENDPOINTS = ["endpoint", "pubsub_endpoint", "stats_endpoint"] as const;
+
+/** Longest path of a Unix socket in bytes: `sun_path` less its final NUL. */
+export const UNIX_PATH_BYTES_MAX = 107;
+
+export function resolveCircus(reader: SectionReader): CircusSection {
+  reader.checkKeys();
+  reader.bool("debug");
+  checkEndpoints(reader);
+  return {
+    endpoint: reader.text("endpoint") ?? "",
+    endpointOwner: reader.optional("endpoint_owner"),
+    pubsubEndpoint: reader.text("pubsub_endpoint") ?? "",
+    statsEndpoint: reader.text("stats_endpoint") ?? "",
+    multicastEndpoint: reader.text("multicast_endpoint") ?? "",
+    checkDelayS: reader.float("check_delay"),
+    warmupDelayS: reader.int("warmup_delay"),
+    umask: reader.mask("umask"),
+    pidfile: reader.optional("pidfile"),
+    loglevel: logLevel(reader),
+    logoutput: reader.optional("logoutput"),
+    stateDir: reader.optional("state_dir"),
+  };
+}
+
+/** Unknown levels mean info, as in Circus, but not silently. */
+function logLevel(reader: SectionReader): string | null {
+  const text = reader.optional("loglevel")?.toLowerCase() ?? null;
+  if (text === null || LEVELS.includes(text)) return text;
+  reader.warning("loglevel", `${quote(text)} is not one of ${LEVELS.join(", ")}; info is used`);
+  return null;
+}
+
+function checkEndpoints(reader: SectionReader): void {
+  const seen = new Map<string, string>();
+  for (const key of ENDPOINTS) {
+    const endpoint = reader.text(key) ?? "";
+    const problem = endpointProblem(endpoint);
+    if (problem !== null) reader.error(key, problem);
+    const other = seen.get(endpoint);
+    if (other !== undefined && !/:[*0]$/.test(endpoint)) reader.error(key, `${endpoint} is the ${other} too`);
+    seen.set(endpoint, key);
+  }
+}
+
+/** Why the agent would not serve at this address (design §3: whoever can connect can command), or null. */
+function endpointProblem(endpoint: string): string | null {
+  const path = /^ipc:\/\/(.+)$/s.exec(endpoint)?.[1];
+  if (path !== undefined) {
+    const bytes = new TextEncoder().encode(path).length;
+    return bytes <= UNIX_PATH_BYTES_MAX ? null : `the path has ${bytes} bytes, more than ${UNIX_PATH_BYTES_MAX}`;
+  }
+  const [, host, port = ""] = /^tcp:\/\/(.+):(\d{1,5}|\*)$/.exec(endpoint) ?? [];
+  if (host === undefined) return `${quote(endpoint)} is neither tcp://HOST:PORT nor ipc://PATH`;
+  if (port !== "*" && Number(port) > 65_535) return `port ${port} is more than 65535`;
+  if (isLoopback(host)) return null;
+  const shown = quote(endpoint).slice(1, -1);
+  return `${shown} is not a loopback address; use tcp://127.0.0.1:${port} or ipc://PATH (CURVE, which would protect other addresses, is not available yet)`;
+}
+
+function isLoopback(host: string): boolean {
+  const bytes = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);
+  if (bytes !== undefined) return bytes.every((byte) => Number(byte) <= 255);
+  return ["localhost", "[::1]", "::1"].includes(host.toLowerCase());
+}

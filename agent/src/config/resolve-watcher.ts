@@ -1,0 +1,113 @@
+/** `[watcher:NAME]` → WatcherConfig. Pure. */
+import { NAME_BYTES_MAX } from "@circus-cluster/proto";
+import { type GlobalEnv, watcherEnv } from "./environment.ts";
+import type { SectionReader } from "./reader.ts";
+import { printable, quote } from "./text.ts";
+import type { Diagnostic, WatcherConfig } from "./types.ts";
+import { envLookup, socketNames, substitute } from "./variables.ts";
+
+export interface WatcherScope {
+  readonly env: GlobalEnv;
+  /** Lower case. */
+  readonly sockets: ReadonlySet<string>;
+  readonly cwd: string;
+}
+
+export function resolveWatcher(reader: SectionReader, sectionName: string, scope: WatcherScope): WatcherConfig {
+  const name = reader.section.entries.get("name")?.value ?? sectionName;
+  checkName(reader, name);
+  const copyEnv = reader.bool("copy_env");
+  const env = watcherEnv(name, scope.env, copyEnv);
+  const lookup = envLookup(new Map([...scope.env.all, ...env]));
+  reader.expandTextBy(lookup);
+  const extra = reader.checkKeys().map(({ key, value }): [string, string] => [key, substitute(value, lookup)]);
+  const watcher: WatcherConfig = {
+    name,
+    at: reader.section.at,
+    cmd: reader.text("cmd") ?? "",
+    args: reader.text("args") ?? "",
+    numprocesses: reader.int("numprocesses"),
+    warmupDelayS: reader.int("warmup_delay"),
+    workingDir: reader.optional("working_dir") ?? scope.cwd,
+    shell: reader.bool("shell"),
+    shellArgs: reader.optional("shell_args"),
+    executable: reader.optional("executable"),
+    uid: idOf(reader.optional("uid")),
+    gid: idOf(reader.optional("gid")),
+    copyEnv,
+    copyPath: reader.bool("copy_path"),
+    autostart: reader.bool("autostart"),
+    respawn: reader.bool("respawn"),
+    singleton: reader.bool("singleton"),
+    priority: reader.int("priority"),
+    maxRetry: reader.int("max_retry"),
+    maxAgeS: reader.int("max_age"),
+    maxAgeVarianceS: reader.int("max_age_variance"),
+    gracefulTimeoutS: reader.float("graceful_timeout"),
+    stopSignal: reader.signal("stop_signal"),
+    stopChildren: reader.bool("stop_children"),
+    sendHup: reader.bool("send_hup"),
+    useSockets: reader.bool("use_sockets"),
+    stdinSocket: reader.optional("stdin_socket")?.toLowerCase() ?? null,
+    closeChildStdin: reader.bool("close_child_stdin"),
+    closeChildStdout: reader.bool("close_child_stdout"),
+    closeChildStderr: reader.bool("close_child_stderr"),
+    env: Object.fromEntries(env),
+    readyMinUptimeS: reader.float("ready.min_uptime"),
+    extra: Object.fromEntries(extra.sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
+  checkTogether(reader, watcher);
+  checkSocketUse(reader, watcher, scope.sockets);
+  return watcher;
+}
+
+function idOf(text: string | null): string | number | null {
+  return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : text;
+}
+
+function checkName(reader: SectionReader, name: string): void {
+  const bytes = new TextEncoder().encode(name).length;
+  if (name.trim() === "") reader.error("name", "a watcher needs a name");
+  else if (bytes > NAME_BYTES_MAX) {
+    reader.error("name", `${quote(name)} has ${bytes} bytes, a name at most ${NAME_BYTES_MAX}`);
+  } else if (printable(name) !== name) reader.error("name", `${quote(name)} has control characters in it`);
+}
+
+function checkTogether(reader: SectionReader, watcher: WatcherConfig): void {
+  if (watcher.cmd.trim() === "") reader.sectionError("has no 'cmd'");
+  if (watcher.singleton && watcher.numprocesses > 1) {
+    reader.error("numprocesses", `a singleton has one process at most, not ${watcher.numprocesses}`);
+  }
+  if (watcher.copyPath && !watcher.copyEnv) reader.error("copy_path", "it needs 'copy_env = True'");
+  if (watcher.shellArgs !== null && !watcher.shell) reader.warning("shell_args", "no effect without 'shell = True'");
+}
+
+function checkSocketUse(reader: SectionReader, watcher: WatcherConfig, sockets: ReadonlySet<string>): void {
+  const known = sockets.size === 0 ? "none is configured" : `known: ${[...sockets].sort().join(", ")}`;
+  for (const key of ["cmd", "args"]) {
+    const used = socketNames(reader.text(key) ?? "");
+    for (const name of new Set(used)) {
+      if (!sockets.has(name)) reader.error(key, `no socket ${quote(name)} for $(circus.sockets.${name}) (${known})`);
+    }
+    if (used.some((name) => sockets.has(name)) && !watcher.useSockets) {
+      reader.warning(key, "it names a socket, which processes inherit only with 'use_sockets = True'");
+    }
+  }
+  if (watcher.stdinSocket !== null && !sockets.has(watcher.stdinSocket)) {
+    reader.error("stdin_socket", `no socket ${quote(watcher.stdinSocket)} (${known})`);
+  }
+}
+
+/** Clients look names up without regard to case, so two that differ in case only hide each other (reference D4). */
+export function checkWatcherNames(watchers: readonly WatcherConfig[], diagnostics: Diagnostic[]): void {
+  const seen = new Map<string, WatcherConfig>();
+  for (const watcher of watchers) {
+    const other = seen.get(watcher.name.toLowerCase());
+    seen.set(watcher.name.toLowerCase(), other ?? watcher);
+    if (other === undefined) continue;
+    const line = other.at?.file === watcher.at?.file ? `line ${other.at?.line ?? 0}` : printable(other.at?.file ?? "");
+    const names = `watchers ${quote(watcher.name)} and ${quote(other.name)} (${line})`;
+    const message = `${names} have ${other.name === watcher.name ? "the same name" : "names that differ in case only"}`;
+    diagnostics.push({ severity: "error", at: watcher.at, message });
+  }
+}
