@@ -27,6 +27,9 @@ describe("splitWords", () => {
     [`x"" ''`, ["x", ""]],
     [`"a\\n"`, ["a\\n"]],
     ["", []],
+    ["a\u00a0b\fc", ["a\u00a0b\fc"]], // no blanks to Python's shlex
+    ["a\nb\r\nc", ["a", "b", "c"]],
+    ["a # b", ["a", "#", "b"]],
   ])("%j", (text, words) => expect(splitWords(text)).toEqual({ ok: true, words }));
 
   it.each([
@@ -58,6 +61,29 @@ describe("buildArgv", () => {
     expect(buildArgv({ ...line, cmd: "a", args: ["b c", "$(circus.wid)"] })).toEqual({
       ok: true,
       words: ["a", "b c", "3"],
+    });
+  });
+
+  it("replaces $WID and nothing that only looks like it", () => {
+    expect(buildArgv({ ...line, cmd: "a $WID x$WID.log $WIDTH ${WID} $wid" })).toEqual({
+      ok: true,
+      words: ["a", "3", "x3.log", "$WIDTH", "${WID}", "$wid"],
+    });
+  });
+
+  it.each([
+    [{ cmd: "a 'b" }, "cmd: No closing quotation"],
+    [{ cmd: "a", args: '"b' }, "args: No closing quotation"],
+    [{ cmd: "a", shell: true, shellArgs: "'b" }, "shell_args: No closing quotation"],
+    [{ cmd: " ", shell: true }, "cmd is empty"],
+  ])("says which part cannot be read: %j", (part, reason) => {
+    expect(buildArgv({ ...line, ...part })).toEqual({ ok: false, reason });
+  });
+
+  it("gives a shell the items of a list as the words they are", () => {
+    expect(buildArgv({ ...line, cmd: "echo", args: ["a b", "it's", "$(circus.wid)"], shell: true })).toEqual({
+      ok: true,
+      words: ["/bin/sh", "-c", `echo 'a b' 'it'"'"'s' 3`],
     });
   });
 

@@ -22,6 +22,9 @@ export type Words =
   | { readonly ok: true; readonly words: readonly string[] }
   | { readonly ok: false; readonly reason: string };
 
+/** Python's shlex: a no-break space or form feed belongs to its word. */
+const BLANK = new Set([" ", "\t", "\r", "\n"]);
+
 /** Splits as a POSIX shell does: quotes and backslashes, no expansion. */
 export function splitWords(text: string): Words {
   const words: string[] = [];
@@ -43,7 +46,7 @@ export function splitWords(text: string): Words {
     } else if (char === "'" || char === '"') {
       quote = char;
       word ??= "";
-    } else if (/\s/.test(char)) {
+    } else if (BLANK.has(char)) {
       if (word !== null) words.push(word);
       word = null;
     } else word = (word ?? "") + char;
@@ -69,10 +72,11 @@ export interface CommandLine {
 
 /** The argv of one process. With `shell` it is a real shell line, so that pipes and `&&` work (D7). */
 export function buildArgv(line: CommandLine): Words {
-  const fill = (text: string): string => substitute(text, line.lookup).replace(/\$WID\b|\$\{WID\}/g, String(line.wid));
+  const fill = (text: string): string => substitute(text, line.lookup).replace(/\$WID\b/g, String(line.wid));
   const cmd = fill(line.cmd);
   const args = typeof line.args === "string" ? fill(line.args) : line.args.map(fill);
   if (line.shell) {
+    if (cmd.trim() === "") return { ok: false, reason: "cmd is empty" };
     const tail = typeof args === "string" ? args : args.map(quoteWord).join(" ");
     const shellArgs = splitWords(fill(line.shellArgs ?? ""));
     if (!shellArgs.ok) return { ok: false, reason: `shell_args: ${shellArgs.reason}` };

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { cpuTimeText, humanBytes, parseCmdline, parseStat } from "./proc-stat.ts";
+import { cpuTimeText, humanBytes, parseCmdline, parseStat, parseStatus } from "./proc-stat.ts";
 
 describe("parseStat", () => {
   it("reads the kernel's line of this very process", () => {
     const stat = parseStat(readFileSync("/proc/self/stat", "utf8"));
     expect(stat).toMatchObject({ pid: process.pid, ppid: process.ppid, state: "R" });
-    expect(stat?.rssPages).toBeGreaterThan(100);
+    expect(stat?.startTicks).toBeGreaterThan(0);
   });
   it("is not confused by a name with blanks and parentheses", () => {
     const rest = Array.from({ length: 40 }, (_, i) => i + 4).join(" ");
@@ -19,6 +19,23 @@ describe("parseStat", () => {
     });
   });
   it.each(["", "12", "12 (a", "12 (a) S 1"])("gives null for %j", (text) => expect(parseStat(text)).toBeNull());
+});
+
+describe("parseStatus", () => {
+  it("reads user and sizes of this very process", () => {
+    const status = parseStatus(readFileSync("/proc/self/status", "utf8"));
+    expect(status?.uid).toBe(process.getuid?.());
+    expect(status?.rssBytes).toBeGreaterThan(10 * 1024 ** 2);
+    expect(status?.vsizeBytes).toBeGreaterThan(status?.rssBytes ?? 0);
+  });
+  it("takes the real user, and no memory for a zombie", () => {
+    expect(parseStatus("Name:\tx\nState:\tZ (zombie)\nUid:\t33\t0\t0\t0\n")).toEqual({
+      uid: 33,
+      rssBytes: 0,
+      vsizeBytes: 0,
+    });
+  });
+  it.each(["", "Name:\tx\n"])("gives null for %j", (text) => expect(parseStatus(text)).toBeNull());
 });
 
 describe("texts of a record", () => {

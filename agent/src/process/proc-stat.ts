@@ -13,8 +13,15 @@ export interface ProcStat {
   readonly nice: number;
   /** Clock ticks after boot: with the pid it names one process. */
   readonly startTicks: number;
+}
+
+/** What we use of `/proc/PID/status`. */
+export interface ProcStatus {
+  /** The real one. */
+  readonly uid: number;
+  /** Both 0 for a zombie, which has no memory any more. */
+  readonly rssBytes: number;
   readonly vsizeBytes: number;
-  readonly rssPages: number;
 }
 
 /** Null where the text is no stat line. */
@@ -36,10 +43,16 @@ export function parseStat(text: string): ProcStat | null {
     stime: number(15),
     nice: number(19),
     startTicks: number(22),
-    vsizeBytes: number(23),
-    rssPages: number(24),
   };
-  return Number.isNaN(stat.rssPages) ? null : stat;
+  return Number.isNaN(stat.startTicks) ? null : stat;
+}
+
+/** Null where the text is no status file. Sizes come from here: those of `stat` count pages of a size that varies. */
+export function parseStatus(text: string): ProcStatus | null {
+  const uid = /^Uid:\t(\d+)/m.exec(text)?.[1];
+  if (uid === undefined) return null;
+  const bytes = (key: string): number => Number(new RegExp(`^${key}:\\s*(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024;
+  return { uid: Number(uid), rssBytes: bytes("VmRSS"), vsizeBytes: bytes("VmSize") };
 }
 
 /** Words of `/proc/PID/cmdline`. */

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { childrenOf, descendantsOf, killGroup, parseSignal, sendSignal } from "./signals.ts";
+import { childrenOf, descendantsOf, killGroup, parseSignal, sendSignal, signalName, signalNumber } from "./signals.ts";
 
 describe("parseSignal", () => {
   it.each([
@@ -18,6 +18,31 @@ describe("parseSignal", () => {
   );
 });
 
+describe("signalName", () => {
+  it.each([
+    [15, "SIGTERM"],
+    [34, "SIGRTMIN"],
+    [37, "SIGRTMIN+3"],
+  ])("%i is %s", (number, name) => {
+    expect(signalName(number)).toBe(name);
+    expect(parseSignal(name)).toBe(number);
+  });
+  it.each([0, -1, 32, 65, 1.5])("%d has no name", (number) => expect(signalName(number)).toBeNull());
+  it("is undone by signalNumber", () => {
+    expect(signalNumber("SIGKILL")).toBe(9);
+    expect(signalNumber(null)).toBeNull();
+  });
+});
+
+describe("sendSignal", () => {
+  it.each([0, -1, 1.5, Number.NaN])("refuses pid %d, which is no single process or group", (pid) => {
+    expect(() => sendSignal(pid, 0)).toThrow(RangeError);
+  });
+  it("refuses to signal every process where a group leader's pid is 1", () => {
+    expect(() => killGroup(1, 0)).toThrow(RangeError);
+  });
+});
+
 describe("a process with a child in its group", () => {
   it("is found, signalled and killed as a group", async () => {
     const shell = spawn("sh", ["-c", "sleep 300 & echo $!; wait"], {
@@ -29,7 +54,8 @@ describe("a process with a child in its group", () => {
     const grandchild = Number(line.toString());
     expect(childrenOf(pid)).toEqual([grandchild]);
     expect(descendantsOf(pid)).toEqual([grandchild]);
-    killGroup(pid);
+    expect(killGroup(pid, 0)).toBe(true);
+    expect(killGroup(pid)).toBe(true);
     await once(shell, "exit");
     expect(sendSignal(pid, 15)).toBe(false);
     expect(childrenOf(pid)).toEqual([]);

@@ -21,8 +21,22 @@ export function signalNumber(name: NodeJS.Signals | null): number | null {
   return name === null ? null : (NUMBERS[name] ?? null);
 }
 
-/** False where the process has gone. Other failures throw. */
+/** `SIGTERM` for 15, `SIGRTMIN+1` for 35; null: no signal has that number. */
+export function signalName(signum: number): string | null {
+  const name = Object.entries(NUMBERS).find(([, value]) => value === signum)?.[0];
+  if (name !== undefined) return name;
+  if (parseSignal(signum) === null || signum < SIGRTMIN) return null;
+  return signum === SIGRTMIN ? "SIGRTMIN" : `SIGRTMIN+${signum - SIGRTMIN}`;
+}
+
+/**
+ * Sends to one process, or to a whole group if `pid` is negative. False where it has gone.
+ *
+ * @throws RangeError for 0 and -1, which would hit the agent's own group or every process of the host;
+ * Error of the system otherwise (EPERM, EINVAL).
+ */
 export function sendSignal(pid: number, signum: number): boolean {
+  if (!Number.isInteger(pid) || pid === 0 || pid === -1) throw new RangeError(`no single process or group: ${pid}`);
   try {
     process.kill(pid, signum);
     return true;
@@ -32,24 +46,29 @@ export function sendSignal(pid: number, signum: number): boolean {
   }
 }
 
-/** SIGKILL for the whole process group that a worker leads. */
-export function killGroup(pid: number): void {
-  sendSignal(-pid, NUMBERS["SIGKILL"] ?? 9);
+/** For the whole process group that a worker leads, SIGKILL by default. False where nobody is left in it. */
+export function killGroup(pid: number, signum: number = constants.signals.SIGKILL): boolean {
+  return sendSignal(-pid, signum);
 }
 
-/** Direct children, by one look at the kernel's list. */
+/** Direct children, by one look at the kernel's list: that of each thread, since each may have forked. */
 export function childrenOf(pid: number): number[] {
-  const pids: number[] = [];
-  try {
-    for (const task of readdirSync(`/proc/${pid}/task`)) {
-      pids.push(
-        ...readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number),
-      );
+  return tasksOf(pid).flatMap((task) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${task}/children`, "utf8");
+      return text.split(" ").filter(Boolean).map(Number);
+    } catch {
+      return []; // that thread has gone meanwhile; the others may still have children
     }
+  });
+}
+
+function tasksOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
   } catch {
-    // it has gone meanwhile
+    return [];
   }
-  return pids;
 }
 
 /** All descendants, parents before their children. */

@@ -1,10 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { afterAll, describe, expect, it } from "vitest";
 import { SocketRegistry } from "../sockets/registry.ts";
-import { nofileLimit } from "../sockets/syscalls.ts";
+import { isNonBlocking, nofileLimit } from "../sockets/syscalls.ts";
+import type { SocketConfig } from "../sockets/types.ts";
 import { sealInheritedDescriptors } from "./inherited.ts";
 import { type ExitFact, exitCodeOf, type SpawnSpec, spawnProcess } from "./spawn.ts";
 
@@ -24,6 +27,47 @@ const base: SpawnSpec = {
   nofile: null,
 };
 
+const web: SocketConfig = {
+  name: "web",
+  host: "127.0.0.1",
+  port: 0,
+  family: "AF_INET",
+  type: "SOCK_STREAM",
+  backlog: 8,
+  path: null,
+  umask: 0,
+  replace: false,
+  interface: null,
+  soReuseport: false,
+  blocking: true,
+};
+/** Pipes of this process that were not open `before`; what else opens and closes meanwhile is not our business. */
+const newPipes = (before: readonly string[] = []): string[] =>
+  readdirSync("/proc/self/fd")
+    .flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)];
+      } catch {
+        return []; // that of the listing itself
+      }
+    })
+    .filter((target) => target.startsWith("pipe:") && !before.includes(target));
+
+/** What a server that nobody started yet says: until then we wait in the queue of the socket. */
+async function ask(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    connect(port, "127.0.0.1")
+      .once("error", reject)
+      .once("data", (data) => resolve(data.toString()));
+  });
+}
+
+async function textOf(stream: Readable | null): Promise<string> {
+  let text = "";
+  for await (const chunk of stream!) text += String(chunk);
+  return text;
+}
+
 /** Runs it to its end. */
 async function run(spec: Partial<SpawnSpec>): Promise<ExitFact> {
   return new Promise((resolve, reject) => {
@@ -40,7 +84,8 @@ describe("spawnProcess", () => {
     expect(await run({ argv: sh("exit 3") })).toMatchObject({ code: 3, signal: null });
     const exit = await run({ argv: sh("kill -USR1 $$") });
     expect(exit).toMatchObject({ code: null, signal: "SIGUSR1" });
-    expect(exitCodeOf(exit, { SIGUSR1: 10 })).toBe(-10);
+    expect(exitCodeOf(exit)).toBe(-10);
+    expect(exitCodeOf({ pid: 1, code: null, signal: null })).toBeNull();
   });
 
   it("gives exactly the environment, the directory and a group of its own", async () => {
@@ -58,40 +103,83 @@ describe("spawnProcess", () => {
   });
 
   it("hands a socket over under its own number, and no other descriptor", async () => {
-    using sockets = await SocketRegistry.open([
-      {
-        name: "web",
-        host: "127.0.0.1",
-        port: 0,
-        family: "AF_INET",
-        type: "SOCK_STREAM",
-        backlog: 8,
-        path: null,
-        umask: 0,
-        replace: false,
-        interface: null,
-        soReuseport: false,
-        blocking: true,
-      },
-    ]);
+    using sockets = await SocketRegistry.open([web]);
     const { fd, address } = sockets.get("WEB")!;
     sealInheritedDescriptors(); // what the test runner was started with
-    const sleeper = spawnProcess({ ...base, argv: ["sleep", "300"], fds: [fd] }, () => undefined);
-    const { pid } = sleeper as { pid: number };
+    const argv = sh("echo; kill -STOP $$"); // says when it runs: before that its loader has files open
+    const sleeper = spawnProcess({ ...base, argv, fds: [fd], stdout: "pipe" }, () => undefined);
+    if (!sleeper.ok) throw new Error(sleeper.reason);
+    await once(sleeper.stdout!, "data");
+    const { pid } = sleeper;
     const given = readdirSync(`/proc/${pid}/fd`).map(Number);
     process.kill(pid, "SIGKILL");
     expect(given.sort((a, b) => a - b)).toEqual([0, 1, 2, fd]);
 
     const server = `import socket; s = socket.socket(fileno=${fd}); c, _ = s.accept(); c.sendall(b"hello"); c.close()`;
     const ended = run({ argv: ["/usr/bin/python3", "-c", server], fds: [fd] });
-    const answer = await new Promise<string>((resolve, reject) => {
-      // It waits in the queue of a socket that nobody may accept from yet.
-      connect((address as { port: number }).port, "127.0.0.1")
-        .once("error", reject)
-        .once("data", (data) => resolve(data.toString()));
-    });
-    expect(answer).toBe("hello");
+    expect(await ask((address as { port: number }).port)).toBe("hello");
     expect(await ended).toMatchObject({ code: 0 });
+  });
+
+  it("serves a worker of Node over a socket that does not block, under the agent's number", async () => {
+    using sockets = await SocketRegistry.open([{ ...web, blocking: false }]);
+    const { fd, address } = sockets.get("web")!;
+    const server = `require("node:net").createServer((c) => { c.end("from node"); process.exitCode = 7; setTimeout(process.exit, 50); }).listen({ fd: ${fd} })`;
+    const ended = run({ argv: [process.execPath, "-e", server], fds: [fd] });
+    expect(await ask((address as { port: number }).port)).toBe("from node");
+    expect(await ended).toMatchObject({ code: 7 });
+  });
+
+  it("gives stdin_socket as descriptor 0, and leaves the shared socket non-blocking", async () => {
+    using sockets = await SocketRegistry.open([{ ...web, blocking: false }]);
+    const { fd, address } = sockets.get("web")!;
+    const server = `import select, socket; s = socket.socket(fileno=0); select.select([s], [], []); c, _ = s.accept(); c.sendall(b"stdin")`;
+    const ended = run({ argv: ["/usr/bin/python3", "-c", server], stdin: fd });
+    expect(isNonBlocking(fd)).toBe(true);
+    expect(await ask((address as { port: number }).port)).toBe("stdin");
+    expect(await ended).toMatchObject({ code: 0 });
+  });
+
+  it("hands its output back through pipes that the worker can open by name, and closes them", async () => {
+    const before = newPipes();
+    const result = spawnProcess(
+      { ...base, argv: sh("echo out > /dev/stdout; echo err >&2"), stdout: "pipe", stderr: "pipe" },
+      () => undefined,
+    );
+    if (!result.ok) throw new Error(result.reason);
+    expect(await Promise.all([textOf(result.stdout), textOf(result.stderr)])).toEqual(["out\n", "err\n"]);
+    await expect.poll(() => newPipes(before)).toEqual([]);
+  });
+
+  it("closes the pipes of what could not be started", () => {
+    writeFileSync(join(dir, "broken"), "#!/no/such/interpreter\n", { mode: 0o700 });
+    const before = newPipes();
+    expect(spawnProcess({ ...base, argv: ["./broken"], stdout: "pipe", stderr: "pipe" }, () => undefined).ok).toBe(
+      false,
+    );
+    expect(newPipes(before)).toEqual([]);
+  });
+
+  it("names the process by pid and the kernel's start time", async () => {
+    let exited: (exit: ExitFact) => void = () => undefined;
+    const end = new Promise<ExitFact>((resolve) => (exited = resolve));
+    const result = spawnProcess({ ...base, argv: ["sleep", "60"] }, (exit) => exited(exit));
+    if (!result.ok) throw new Error(result.reason);
+    const fields = readFileSync(`/proc/${result.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    expect(result.startTicks).toBe(Number(fields[19]));
+    expect(Math.abs(result.startedMs - Date.now())).toBeLessThan(1000);
+    expect(result.stdout).toBeNull();
+    process.kill(result.pid, "SIGKILL");
+    expect(await end).toEqual({ pid: result.pid, code: null, signal: "SIGKILL" });
+  });
+
+  it.runIf(process.getuid?.() === 0)("runs as the user and group that it is told", async () => {
+    const spawned = spawnProcess(
+      { ...base, argv: sh("id -u; id -g"), cwd: "/", uid: 65534, gid: 65533, stdout: "pipe" },
+      () => undefined,
+    );
+    if (!spawned.ok) throw new Error(spawned.reason);
+    expect(await textOf(spawned.stdout)).toBe("65534\n65533\n");
   });
 
   it("gives the descriptor limit of the agent's start, not Node's own", async () => {
@@ -108,6 +196,14 @@ describe("spawnProcess", () => {
     [{ argv: ["./plain"] }, "cannot run './plain': permission denied"],
     [{ argv: ["./script"] }, "cannot run './script': its interpreter '/no/such/interpreter' does not exist"],
     [{ argv: ["sh"], cwd: "/no/such/dir" }, "working_dir '/no/such/dir' does not exist"],
+    [{ argv: ["sh"], cwd: "/etc/passwd" }, "working_dir '/etc/passwd' is no directory"],
+    [{ argv: ["/etc"] }, "cannot run '/etc': permission denied"],
+    [{ argv: ["sh", "a\0b"] }, "cmd or args contain a NUL byte"],
+    [{ argv: ["true"], env: { PATH: "/bin", SECRET: "a\0b" } }, "env 'SECRET' contains a NUL byte"],
+    [
+      { argv: ["/bin/echo", "x".repeat(200_000)] },
+      "cannot run '/bin/echo': arguments and environment are too long (E2BIG)",
+    ],
   ])("says in one line why it cannot: %j", (spec, reason) => {
     writeFileSync(join(dir, "plain"), "", { mode: 0o600 });
     writeFileSync(join(dir, "script"), "#!/no/such/interpreter\n", { mode: 0o700 });

@@ -4,11 +4,16 @@
  * agent was started with.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { type NofileLimit, nofileLimit } from "../sockets/syscalls.ts";
+import { readdirSync, readFileSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import * as sys from "../sockets/syscalls.ts";
+import { cwdProblem, findExecutable, interpreterOf } from "./executable.ts";
+import { parseStat } from "./proc-stat.ts";
+import { signalNumber } from "./signals.ts";
 
-export type OutputTarget = "inherit" | "ignore";
+/** The agent's own, /dev/null, or a pipe whose other end comes with the result. */
+type OutputTarget = "inherit" | "ignore" | "pipe";
 
 export interface SpawnSpec {
   readonly argv: readonly string[];
@@ -23,7 +28,7 @@ export interface SpawnSpec {
   /** Descriptors that the process gets under the same number. */
   readonly fds: readonly number[];
   /** Null: the agent's present one. */
-  readonly nofile: NofileLimit | null;
+  readonly nofile: sys.NofileLimit | null;
 }
 
 /** How a process ended. `code` or `signal`; both null where it cannot be known. */
@@ -33,9 +38,18 @@ export interface ExitFact {
   readonly signal: NodeJS.Signals | null;
 }
 
-export type SpawnResult =
-  | { readonly ok: true; readonly pid: number; readonly startedMs: number }
-  | { readonly ok: false; readonly reason: string };
+interface SpawnedProcess {
+  readonly pid: number;
+  /** Wall ms since the epoch. */
+  readonly startedMs: number;
+  /** Start time of `/proc/PID/stat`, which with the pid names one process; null where it cannot be read. */
+  readonly startTicks: number | null;
+  /** With `pipe`, else null. It may still have data after `onExit`, and ends with the last process that writes to it. */
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+}
+
+export type SpawnResult = ({ readonly ok: true } & SpawnedProcess) | { readonly ok: false; readonly reason: string };
 
 /** Descriptors that libuv needs for the fork itself, above what is open. */
 const FORK_FDS = 16;
@@ -48,38 +62,108 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   const [file = "", ...args] = spec.argv;
   const cwd = cwdProblem(spec.cwd);
   if (cwd !== null) return { ok: false, reason: cwd };
+  const nul = nulProblem(spec);
+  if (nul !== null) return { ok: false, reason: nul };
   const found = findExecutable(file, spec.env["PATH"], spec.cwd);
   if (!found.ok) return found;
+  let outputs: Outputs;
+  try {
+    outputs = openOutputs(spec);
+  } catch (error) {
+    if (!(error instanceof sys.SyscallError)) throw error;
+    return { ok: false, reason: `cannot run '${file}': no pipe for its output (${error.code})` };
+  }
   const child = withNofile(spec.nofile, () =>
-    spawn(found.path, args, {
-      argv0: file,
-      cwd: spec.cwd,
-      env: { ...spec.env },
-      detached: true,
-      stdio: stdioOf(spec),
-      ...(spec.uid === null ? {} : { uid: spec.uid }),
-      ...(spec.gid === null ? {} : { gid: spec.gid }),
-    }),
+    keepingFlags(spec.stdin, () =>
+      spawn(found.path, args, {
+        argv0: file,
+        cwd: spec.cwd,
+        env: { ...spec.env },
+        detached: true,
+        stdio: stdioOf(spec, outputs),
+        ...(spec.uid === null ? {} : { uid: spec.uid }),
+        ...(spec.gid === null ? {} : { gid: spec.gid }),
+      }),
+    ),
   );
+  for (const output of outputs) if (output !== null) sys.close(output.writeEnd); // the process has its own
   if (child instanceof Error || child.pid === undefined) {
-    return { ok: false, reason: `cannot run '${file}': ${spawnProblem(child, found.path)}` };
+    for (const output of outputs) if (output !== null) sys.close(output.readEnd);
+    return { ok: false, reason: `cannot run '${file}': ${spawnProblem(child, found.path, spec.uid)}` };
   }
   const { pid } = child;
   child.once("error", () => undefined); // a failed kill() of ours is not news
   child.once("exit", (code, signal) => onExit({ pid, code, signal }));
   child.unref();
-  return { ok: true, pid, startedMs: Date.now() };
+  const [stdout, stderr] = outputs.map((output) => (output === null ? null : readerOf(output.readEnd)));
+  return {
+    ok: true,
+    pid,
+    startedMs: Date.now(),
+    startTicks: startTicksOf(pid),
+    stdout: stdout ?? null,
+    stderr: stderr ?? null,
+  };
 }
 
-function stdioOf(spec: SpawnSpec): StdioOptions {
-  const stdio: ("ignore" | "inherit" | number)[] = [spec.stdin, spec.stdout, spec.stderr];
+type Pipe = ReturnType<typeof sys.pipe>;
+type Outputs = readonly [stdout: Pipe | null, stderr: Pipe | null];
+
+/** Pipes of the kernel: Node's own are sockets, on which a worker's `open("/dev/stdout")` fails (ENXIO). */
+function openOutputs(spec: SpawnSpec): Outputs {
+  const stdout = spec.stdout === "pipe" ? sys.pipe() : null;
+  try {
+    return [stdout, spec.stderr === "pipe" ? sys.pipe() : null];
+  } catch (error) {
+    if (stdout !== null) {
+      sys.close(stdout.readEnd);
+      sys.close(stdout.writeEnd);
+    }
+    throw error;
+  }
+}
+
+/** Owns the descriptor from here on. */
+function readerOf(fd: number): Readable {
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+/**
+ * libuv makes descriptors 0 to 2 of a child blocking, and with them the open file description that a
+ * `stdin_socket` shares with the agent and its other workers: set back what the configuration says.
+ */
+function keepingFlags(stdin: SpawnSpec["stdin"], fork: () => ChildProcess): ChildProcess {
+  if (typeof stdin !== "number" || !sys.isNonBlocking(stdin)) return fork();
+  try {
+    return fork();
+  } finally {
+    sys.setNonBlocking(stdin, true);
+  }
+}
+
+function startTicksOf(pid: number): number | null {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"))?.startTicks ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function stdioOf(spec: SpawnSpec, [stdout, stderr]: Outputs): StdioOptions {
+  const target = (wanted: OutputTarget, pipe: Pipe | null) =>
+    pipe?.writeEnd ?? (wanted === "inherit" ? "inherit" : "ignore");
+  const stdio: ("ignore" | "inherit" | number)[] = [
+    spec.stdin,
+    target(spec.stdout, stdout),
+    target(spec.stderr, stderr),
+  ];
   const highest = Math.max(2, ...spec.fds);
   for (let fd = 3; fd <= highest; fd++) stdio[fd] = spec.fds.includes(fd) ? fd : "ignore";
   return stdio;
 }
 
 /** Holds the agent's own soft limit at the worker's during the (synchronous) fork, so that no worker ever sees another. */
-function withNofile(wanted: NofileLimit | null, fork: () => ChildProcess): ChildProcess | Error {
+function withNofile(wanted: sys.NofileLimit | null, fork: () => ChildProcess): ChildProcess | Error {
   const guarded = (): ChildProcess | Error => {
     try {
       return fork();
@@ -88,85 +172,67 @@ function withNofile(wanted: NofileLimit | null, fork: () => ChildProcess): Child
     }
   };
   if (wanted === null) return guarded();
-  const mine = nofileLimit(0);
+  const mine = sys.nofileLimit(0);
   const limit = { soft: Math.min(wanted.soft, mine.hard), hard: mine.hard };
   if (limit.soft >= mine.soft) return guarded();
-  if (highestFd() + FORK_FDS >= limit.soft) {
+  if (!hasRoomBelow(limit.soft)) {
     // The fork itself would run out of descriptors: correct the child right after instead.
     const child = guarded();
-    if (!(child instanceof Error) && child.pid !== undefined) nofileLimit(child.pid, limit);
+    if (!(child instanceof Error) && child.pid !== undefined) correctNofile(child.pid, limit);
     return child;
   }
-  nofileLimit(0, limit);
+  sys.nofileLimit(0, limit);
   try {
     return guarded();
   } finally {
-    nofileLimit(0, mine);
+    sys.nofileLimit(0, mine);
   }
 }
 
-function highestFd(): number {
-  const size = /^FDSize:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-  return Number(size ?? 0);
-}
-
-function cwdProblem(cwd: string): string | null {
+/** It runs already: one that has ended, or that we may not touch (other user, no capability), is left as it is. */
+function correctNofile(pid: number, limit: sys.NofileLimit): void {
   try {
-    if (!statSync(cwd).isDirectory()) return `working_dir '${cwd}' is no directory`;
-    accessSync(cwd, constants.X_OK);
-    return null;
+    sys.nofileLimit(pid, limit);
   } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    return `working_dir '${cwd}' ${isMissing ? "does not exist" : "cannot be entered: permission denied"}`;
+    if (!(error instanceof sys.SyscallError && (error.code === "ESRCH" || error.code === "EPERM"))) throw error;
   }
 }
 
-type Found = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly reason: string };
+/** Whether the fork finds its descriptors below a limit. */
+function hasRoomBelow(limit: number): boolean {
+  const size = /^FDSize:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  if (Number(size ?? Number.POSITIVE_INFINITY) + FORK_FDS < limit) return true;
+  // The kernel's table never shrinks: after one burst of connections it says nothing any more, so count.
+  const open = readdirSync("/proc/self/fd").filter((fd) => Number(fd) < limit).length;
+  return open + FORK_FDS < limit;
+}
 
-/** Looks a program up as `execvp` does with the *child's* PATH (reference §2.9). */
-export function findExecutable(file: string, path: string | undefined, cwd: string): Found {
-  const isPath = file.includes("/");
-  const searched = path ?? "/bin:/usr/bin";
-  const candidates = isPath
-    ? [isAbsolute(file) ? file : resolve(cwd, file)]
-    : searched.split(delimiter).map((dir) => join(resolve(cwd, dir), file));
-  let isDenied = false;
-  for (const candidate of candidates) {
-    try {
-      if (statSync(candidate).isDirectory()) {
-        isDenied ||= isPath;
-        continue;
-      }
-      accessSync(candidate, constants.X_OK);
-      return { ok: true, path: candidate };
-    } catch (error) {
-      isDenied ||= (error as NodeJS.ErrnoException).code === "EACCES";
-    }
-  }
-  const why = isDenied ? "permission denied" : isPath ? "no such file" : `not found in PATH ${searched}`;
-  return { ok: false, reason: `cannot run '${file}': ${why}` };
+/** The kernel's strings end at a NUL byte. */
+function nulProblem({ argv, env }: SpawnSpec): string | null {
+  if (argv.some((word) => word.includes("\0"))) return "cmd or args contain a NUL byte";
+  const name = Object.keys(env).find((key) => `${key}${env[key] ?? ""}`.includes("\0"));
+  return name === undefined ? null : `env '${name.replaceAll("\0", "\\0")}' contains a NUL byte`;
 }
 
 /** Why a fork or exec failed; Node reports the errno only later, so the usual case is looked at here. */
-function spawnProblem(child: ChildProcess | Error, path: string): string {
-  if (child instanceof Error) return (child as NodeJS.ErrnoException).code ?? child.message;
+function spawnProblem(child: ChildProcess | Error, path: string, uid: number | null): string {
+  const as = uid === null ? "" : ` as uid ${uid}`;
+  if (child instanceof Error) {
+    const { code, message } = child as NodeJS.ErrnoException;
+    if (code === "E2BIG") return "arguments and environment are too long (E2BIG)";
+    if (code === "EPERM") return `the system does not permit it${as} (EPERM)`;
+    return code ?? message;
+  }
   child.once("error", () => undefined);
   const interpreter = interpreterOf(path);
   if (interpreter !== null && !findExecutable(interpreter, "", "/").ok)
     return `its interpreter '${interpreter}' does not exist`;
-  return "the system refused to start it";
+  return `the system refused to start it${as}`;
 }
 
-function interpreterOf(path: string): string | null {
-  try {
-    return /^#!\s*(\S+)/.exec(readFileSync(path, "latin1").slice(0, 256))?.[1] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** `exit_code` of a reap event: exit status, or −signal (reference §6). */
-export function exitCodeOf(exit: ExitFact, signalNumbers: Readonly<Record<string, number>>): number | null {
+/** `exit_code` of a reap event: exit status, or −signal (reference §6); null where it is not known. */
+export function exitCodeOf(exit: ExitFact): number | null {
   if (exit.code !== null) return exit.code;
-  return exit.signal === null ? null : -(signalNumbers[exit.signal] ?? 0);
+  const signum = signalNumber(exit.signal);
+  return signum === null ? null : -signum;
 }

@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,10 +103,80 @@ describe("SocketRegistry", () => {
     writeFileSync(unix.path!, "precious");
     await expect(SocketRegistry.open([{ ...unix, replace: true }])).rejects.toThrow("address already in use");
     expect(existsSync(unix.path!)).toBe(true);
+    rmSync(unix.path!);
+  });
+});
+
+describe("SocketRegistry with AF_UNIX", () => {
+  it("leaves the file that another agent put in its place", async () => {
+    using old = await SocketRegistry.open([unix]);
+    using next = await SocketRegistry.open([{ ...unix, replace: true }]);
+    old.close();
+    expect(existsSync(unix.path!)).toBe(true);
+    await new Promise<void>((resolve, reject) => {
+      const client = connect(unix.path!, () => {
+        client.destroy();
+        resolve();
+      }).once("error", reject);
+    });
+    next.close();
+    expect(existsSync(unix.path!)).toBe(false);
+  });
+
+  it("takes no notice of so_reuseport, which Linux does not have there", async () => {
+    using sockets = await SocketRegistry.open([{ ...unix, soReuseport: true }]);
+    expect(sockets.get("ux")!.config.soReuseport).toBe(false);
+    expect(sockets.list()).toMatchObject([{ name: "ux", path: unix.path }]);
+  });
+});
+
+describe("openSocket", () => {
+  it.each([
+    [false, true],
+    [true, false],
+  ])("with blocking = %s gives a socket whose O_NONBLOCK is %s, close-on-exec in the agent", async (blocking, flag) => {
+    using sockets = await SocketRegistry.open([{ ...tcp, blocking }]);
+    const { fd } = sockets.get("web")!;
+    expect(sys.isNonBlocking(fd)).toBe(flag);
+    const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))![1]!;
+    expect(Number.parseInt(flags, 8) & 0o2000000).not.toBe(0);
+  });
+
+  it.each(["SOCK_DGRAM", "SOCK_SEQPACKET"] as const)("opens a %s on a path", async (type) => {
+    using sockets = await SocketRegistry.open([{ ...unix, type }]);
+    expect(sockets.list()).toMatchObject([{ name: "ux", path: unix.path }]);
+  });
+
+  it("resolves a name for its own family and refuses a literal of the other", async () => {
+    using sockets = await SocketRegistry.open([{ ...tcp, host: "localhost" }]);
+    expect(sockets.list()).toMatchObject([{ host: "127.0.0.1" }]);
+    await expect(SocketRegistry.open([{ ...tcp, host: "::1" }])).rejects.toThrow(
+      "socket 'web': ::1 is no address of AF_INET",
+    );
+    await expect(SocketRegistry.open([{ ...tcp, interface: "nosuch0" }])).rejects.toThrow("no such network interface");
   });
 });
 
 describe("syscalls", () => {
+  it("makes a pipe that no process inherits, and names a failure", () => {
+    const { readEnd, writeEnd } = sys.pipe();
+    writeSync(writeEnd, "x");
+    expect(readSync(readEnd, Buffer.alloc(8))).toBe(1);
+    for (const fd of [readEnd, writeEnd]) {
+      expect(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8")).toMatch(/^flags:\s+0?2\d{6}$/m);
+      sys.close(fd);
+    }
+    const failed = (() => {
+      try {
+        sys.close(9_999);
+        return null;
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(failed).toMatchObject({ name: "SyscallError", code: "EBADF", errno: 9, syscall: "close" });
+  });
+
   it.each(["::1", "2001:db8::7", "::", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8"])("encodes and decodes %s", (host) => {
     const fd = sys.socket("AF_INET6", "SOCK_DGRAM");
     try {

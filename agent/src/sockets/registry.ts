@@ -1,4 +1,5 @@
 /** All managed sockets by name; their numbers are stable for the agent's life (reference §3.3). */
+import { lstatSync } from "node:fs";
 import { type BoundSocket, openSocket, removeSocketFile, resolveHost } from "./bind.ts";
 import { close } from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
@@ -17,6 +18,8 @@ export type SocketItem =
 export class SocketRegistry implements Disposable {
   readonly #sockets = new Map<string, BoundSocket>();
   readonly #hosts = new Map<string, string>();
+  /** Which file each AF_UNIX socket made. */
+  readonly #inodes = new Map<string, number | undefined>();
 
   /**
    * Binds all, in name order; when one fails all are closed again.
@@ -27,10 +30,11 @@ export class SocketRegistry implements Disposable {
     const registry = new SocketRegistry();
     const sorted = [...configs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
     try {
-      for (const config of sorted) {
+      for (const config of sorted.map(withPossibleOptions)) {
         const host = await resolveHost(config);
         registry.#hosts.set(config.name, host);
         registry.#sockets.set(config.name, openSocket(config, host, !config.soReuseport));
+        if (config.path !== null) registry.#inodes.set(config.name, inodeOf(config.path));
       }
       return registry;
     } catch (error) {
@@ -69,12 +73,33 @@ export class SocketRegistry implements Disposable {
   close(): void {
     for (const [name, { fd, address }] of this.#sockets) {
       this.#sockets.delete(name);
+      if ("path" in address) this.#removeFile(name, address.path);
       close(fd);
-      if ("path" in address) removeSocketFile(address.path);
+    }
+  }
+
+  /**
+   * Only the file that this socket made: another agent may have put its own there meanwhile (`replace`).
+   * While the descriptor is open the kernel cannot give the inode's number to another file.
+   */
+  #removeFile(name: string, path: string): void {
+    try {
+      if (inodeOf(path) === this.#inodes.get(name)) removeSocketFile(path);
+    } catch {
+      // A file that cannot be deleted must not keep the other sockets open.
     }
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Linux has no SO_REUSEPORT for AF_UNIX; where the platform lacks it the flag is off (reference §3.3). */
+function withPossibleOptions(config: SocketConfig): SocketConfig {
+  return config.family === "AF_UNIX" ? { ...config, soReuseport: false } : config;
+}
+
+function inodeOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.ino;
 }

@@ -8,6 +8,7 @@ import koffi from "koffi";
 /** A system call that failed, with the errno's name: `EADDRINUSE`. */
 export class SyscallError extends Error {
   readonly code: string;
+  readonly errno: number;
   readonly syscall: string;
 
   constructor(syscall: string, errno: number) {
@@ -15,6 +16,7 @@ export class SyscallError extends Error {
     super(`${syscall}: ${code}`);
     this.name = "SyscallError";
     this.code = code;
+    this.errno = errno;
     this.syscall = syscall;
   }
 }
@@ -28,6 +30,8 @@ const native = {
   getsockname: libc.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint32_t *len)"),
   close: libc.func("int close(int fd)"),
   fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
+  pipe2: libc.func("int pipe2(_Out_ uint8_t *ends, int flags)"),
+  flock: libc.func("int flock(int fd, int operation)"),
   prlimit: libc.func("int prlimit64(int pid, int resource, const void *next, _Out_ uint64_t *previous)"),
 };
 
@@ -48,7 +52,10 @@ const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
 const RLIMIT_NOFILE = 7;
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
@@ -96,14 +103,37 @@ export function close(fd: number): void {
   call("close", fd);
 }
 
+/** Takes the exclusive lock of an open file, until it is closed or the process ends; false where another has it. */
+export function tryLock(fd: number): boolean {
+  try {
+    call("flock", fd, LOCK_EX | LOCK_NB);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "EAGAIN") return false;
+    throw error;
+  }
+}
+
 export function setCloseOnExec(fd: number, on: boolean): void {
   const flags = call("fcntl", fd, F_GETFD, 0);
   call("fcntl", fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
 }
 
+/** O_NONBLOCK of the open file description, which every process that has a copy of the descriptor shares. */
+export function isNonBlocking(fd: number): boolean {
+  return (call("fcntl", fd, F_GETFL, 0) & O_NONBLOCK) !== 0;
+}
+
 export function setNonBlocking(fd: number, on: boolean): void {
   const flags = call("fcntl", fd, F_GETFL, 0);
   call("fcntl", fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+/** A pipe of the kernel, both ends close-on-exec. */
+export function pipe(): { readonly readEnd: number; readonly writeEnd: number } {
+  const ends = Buffer.alloc(8);
+  call("pipe2", ends, O_CLOEXEC);
+  return { readEnd: ends.readInt32LE(0), writeEnd: ends.readInt32LE(4) };
 }
 
 /** Limits of open descriptors; Infinity for none. */

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { totalmem, userInfo } from "node:os";
 import { describe, expect, it } from "vitest";
 import { GONE, type ProcessRecord, StatsSampler } from "./sampler.ts";
 
@@ -10,7 +12,10 @@ describe("StatsSampler", () => {
       stdio: ["ignore", "pipe", "ignore"],
     });
     await once(shell.stdout, "data");
-    const record = new StatsSampler().sample(shell.pid!, { startedMs: Date.now() - 4000, wid: 2 }) as ProcessRecord;
+    const known = { startedMs: Date.now() - 4000, wid: 2 };
+    const look = () => new StatsSampler().sample(shell.pid!, known) as ProcessRecord;
+    await expect.poll(() => look().children[0]?.cmdline).toBe("sleep"); // between fork and exec it is a second sh
+    const record = look();
     expect(record).toMatchObject({ pid: shell.pid, cmdline: "sh", nice: 0, cpu: 0, wid: 2 });
     expect(record.mem_info1).toMatch(/^\d+\.\d\d[KM]$/);
     expect(record.ctime).toMatch(/^\d+:\d\d\.\d+$/);
@@ -35,5 +40,33 @@ describe("StatsSampler", () => {
     expect(cpu).toBeGreaterThan(0);
     busy.kill("SIGKILL");
     await once(busy, "exit");
+  });
+
+  it("shows a child that nobody reaped as a zombie", async () => {
+    const script =
+      "import os, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(0.1); print(1, flush=True); time.sleep(60)";
+    const parent = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "ignore"] });
+    await once(parent.stdout, "data");
+    const record = new StatsSampler().sample(parent.pid!, null) as ProcessRecord;
+    expect(record.children).toMatchObject([{ nice: "Zombie", cmdline: "N/A", mem_info1: "0B", mem: 0 }]);
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+  });
+
+  it("names the user, or gives the number of one without a name", async () => {
+    expect(new StatsSampler().sample(process.pid, null)).toMatchObject({ username: userInfo().username });
+    if (process.getuid?.() !== 0) return;
+    const nobody = spawn("sleep", ["60"], { uid: 54_321, gid: 54_321, stdio: "ignore" });
+    expect(new StatsSampler().sample(nobody.pid!, null)).toMatchObject({ username: "54321" });
+    nobody.kill("SIGKILL");
+    await once(nobody, "exit");
+  });
+
+  it("agrees with the kernel on memory, to three decimals of a per cent", () => {
+    const record = new StatsSampler().sample(process.pid, null) as ProcessRecord;
+    const kib = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
+    expect(record.mem).toBeCloseTo((kib * 1024 * 100) / totalmem(), 0);
+    expect(record.mem).toBe(Number(record.mem.toFixed(3)));
+    expect(record.age).toBeCloseTo(Date.now() / 1000 - record.create_time, 0);
   });
 });

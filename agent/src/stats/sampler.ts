@@ -2,28 +2,38 @@
 import { readFileSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { basename } from "node:path";
-import { cpuTimeText, humanBytes, type ProcStat, parseCmdline, parseStat } from "../process/proc-stat.ts";
+import { performance } from "node:perf_hooks";
+import { cpuTimeText, humanBytes, parseCmdline, parseStat, parseStatus } from "../process/proc-stat.ts";
 import { childrenOf } from "../process/signals.ts";
 
 /** Linux's USER_HZ, fixed for programs. */
 const TICKS_PER_S = 100;
-const PAGE_BYTES = 4096;
-/** Samples of dead processes are dropped when the map outgrows this. */
-const MEMORY_MAX = 10_000;
+/** Samples of dead processes are dropped when there are this many, then whenever their number has doubled. */
+const SWEEP_AT_MIN = 1000;
 
+/** What Circus says in place of a record. */
 export const GONE = "No such process (stopped?)";
 
+/** As on the wire, names and quirks too (reference §8.1). */
 export interface ProcessRecord {
   readonly pid: number;
+  /** Base name of argv[0]; `N/A`: a zombie. */
   readonly cmdline: string;
+  /** The number where the user has no name. */
   readonly username: string;
   readonly nice: number | "Zombie";
+  /** RSS and VMS: `1.63M`. */
   readonly mem_info1: string;
   readonly mem_info2: string;
+  /** Per cent of one processor since the previous look at this process; 0 at the first. */
   readonly cpu: number;
+  /** RSS in per cent of the host's memory, 3 decimals. */
   readonly mem: number;
+  /** `M:SS.f`. */
   readonly ctime: string;
+  /** Start by the kernel's count, s since the epoch. */
   readonly create_time: number;
+  /** Seconds since `started`, or since `create_time` where that is not known. */
   readonly age: number;
   readonly children: readonly ProcessRecord[];
   readonly started?: number;
@@ -39,11 +49,14 @@ export interface Known {
 interface Sample {
   readonly startTicks: number;
   readonly cpuS: number;
+  /** Monotonic. */
   readonly atMs: number;
 }
 
+/** Remembers the CPU time of each process it was asked about, so its users share one. */
 export class StatsSampler {
   readonly #before = new Map<number, Sample>();
+  #sweepAt = SWEEP_AT_MIN;
   readonly #users = new UserNames();
   readonly #bootS = bootTimeS();
 
@@ -58,23 +71,26 @@ export class StatsSampler {
   }
 
   #one(pid: number, known: Known | null): ProcessRecord | null {
-    const stat = readStat(pid);
-    if (stat === null) return null;
+    const stat = parseStat(read(`/proc/${pid}/stat`));
+    const status = parseStatus(read(`/proc/${pid}/status`));
+    if (stat === null || status === null) {
+      this.#before.delete(pid);
+      return null;
+    }
     const nowMs = Date.now();
     const created = this.#bootS + stat.startTicks / TICKS_PER_S;
     const cpuS = (stat.utime + stat.stime) / TICKS_PER_S;
     const isZombie = stat.state === "Z";
-    const words = isZombie ? [] : cmdlineOf(pid);
-    const rss = stat.rssPages * PAGE_BYTES;
+    const words = isZombie ? [] : parseCmdline(read(`/proc/${pid}/cmdline`));
     return {
       pid,
       cmdline: words[0] === undefined || words[0] === "" ? "N/A" : basename(words[0].split(" ")[0] ?? ""),
-      username: this.#users.of(pid),
+      username: this.#users.nameOf(status.uid),
       nice: isZombie ? "Zombie" : stat.nice,
-      mem_info1: humanBytes(rss),
-      mem_info2: humanBytes(stat.vsizeBytes),
-      cpu: this.#cpu(pid, { startTicks: stat.startTicks, cpuS, atMs: nowMs }),
-      mem: round((rss / totalmem()) * 100, 3),
+      mem_info1: humanBytes(status.rssBytes),
+      mem_info2: humanBytes(status.vsizeBytes),
+      cpu: this.#cpu(pid, { startTicks: stat.startTicks, cpuS, atMs: performance.now() }),
+      mem: round((status.rssBytes / totalmem()) * 100, 3),
       ctime: cpuTimeText(cpuS),
       create_time: round(created, 2),
       age: Math.max(0, (nowMs - (known?.startedMs ?? created * 1000)) / 1000),
@@ -83,18 +99,20 @@ export class StatsSampler {
     };
   }
 
-  /** Per cent since the previous look at that process; 0 at the first. */
   #cpu(pid: number, now: Sample): number {
     const before = this.#before.get(pid);
-    if (this.#before.size > MEMORY_MAX) this.#forgetDead();
     this.#before.set(pid, now);
+    if (this.#before.size >= this.#sweepAt) this.#forgetDead();
     if (before?.startTicks !== now.startTicks || now.atMs <= before.atMs) return 0;
     const percent = ((now.cpuS - before.cpuS) / ((now.atMs - before.atMs) / 1000)) * 100;
     return round(Math.min(percent, 100 * availableParallelism()), 1);
   }
 
   #forgetDead(): void {
-    for (const pid of this.#before.keys()) if (readStat(pid) === null) this.#before.delete(pid);
+    for (const [pid, { startTicks }] of this.#before) {
+      if (parseStat(read(`/proc/${pid}/stat`))?.startTicks !== startTicks) this.#before.delete(pid);
+    }
+    this.#sweepAt = Math.max(SWEEP_AT_MIN, 2 * this.#before.size);
   }
 }
 
@@ -102,19 +120,12 @@ function round(value: number, digits: number): number {
   return Math.round(value * 10 ** digits) / 10 ** digits;
 }
 
-function readStat(pid: number): ProcStat | null {
+/** Empty where the process has gone. */
+function read(path: string): string {
   try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return readFileSync(path, "utf8");
   } catch {
-    return null;
-  }
-}
-
-function cmdlineOf(pid: number): readonly string[] {
-  try {
-    return parseCmdline(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
-  } catch {
-    return [];
+    return "";
   }
 }
 
@@ -128,22 +139,20 @@ class UserNames {
   #names = new Map<number, string>();
   #readMs = -1;
 
-  of(pid: number): string {
-    try {
-      const { uid } = statSync(`/proc/${pid}`);
-      return this.#table().get(uid) ?? String(uid);
-    } catch {
-      return "N/A";
-    }
+  nameOf(uid: number): string {
+    this.#refresh();
+    return this.#names.get(uid) ?? String(uid);
   }
 
-  #table(): Map<number, string> {
-    const { mtimeMs } = statSync("/etc/passwd");
-    if (mtimeMs !== this.#readMs) {
-      this.#readMs = mtimeMs;
-      const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-      this.#names = new Map(lines.map((line) => line.split(":")).map(([name = "", , uid]) => [Number(uid), name]));
+  #refresh(): void {
+    const mtimeMs = statSync("/etc/passwd", { throwIfNoEntry: false })?.mtimeMs ?? 0; // small containers have none
+    if (mtimeMs === this.#readMs) return;
+    this.#readMs = mtimeMs;
+    this.#names = new Map();
+    for (const line of read("/etc/passwd").split("\n")) {
+      const [name = "", , uid] = line.split(":");
+      // Of two names for one number the first counts, as for getpwuid(3).
+      if (uid !== undefined && !this.#names.has(Number(uid))) this.#names.set(Number(uid), name);
     }
-    return this.#names;
   }
 }

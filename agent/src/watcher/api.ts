@@ -1,0 +1,60 @@
+/**
+ * What the rest of the agent sees of a watcher: the contract between the watcher's runner and the command
+ * handlers. Changes on one watcher queue behind each other; changes on different watchers do not wait.
+ */
+import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+
+/** Circus's four words (reference §2.1). */
+export type CircusStatus = "stopped" | "starting" | "active" | "stopping";
+
+export interface ProcessView {
+  readonly wid: number;
+  readonly pid: number;
+  /** Wall ms. */
+  readonly startedMs: number;
+  readonly health: Health;
+  readonly generation: number;
+}
+
+/** `info` of a waited command (reference §5.10): pids. */
+export interface ChangeInfo {
+  readonly stopped: readonly number[];
+  readonly started: readonly number[];
+  readonly kept: readonly number[];
+}
+
+/** Who asked for a change and by which command; null fields where it was the agent itself. */
+export interface Cause {
+  readonly actor: string | null;
+  readonly command: string | null;
+}
+
+export interface ReloadOptions {
+  readonly graceful: boolean;
+  readonly sequential: boolean;
+  /** Nothing to do where every process is newer already (design §5). */
+  readonly newerThan: number | null;
+}
+
+/** All promises reject with a CircusError (`failed`, with the reason) where the work fails. */
+export interface WatcherControl {
+  /** As written in the configuration, with the values of `set` on top. */
+  readonly config: WatcherConfig;
+  readonly status: CircusStatus;
+  processes(): readonly ProcessView[];
+  snapshot(): WatcherSnapshot;
+  /** Spawns what is missing; on a stopped watcher starts it. */
+  start(cause: Cause): Promise<ChangeInfo>;
+  stop(cause: Cause): Promise<ChangeInfo>;
+  restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo>;
+  reload(cause: Cause, options: ReloadOptions): Promise<ChangeInfo>;
+  /** Resolves with the number that holds now; a stopped watcher only remembers it. */
+  setNumprocesses(cause: Cause, n: number): Promise<number>;
+  /** `incr`/`decr`: relative to what holds when its turn comes; never below 0. */
+  addProcesses(cause: Cause, delta: number): Promise<number>;
+  /** Options as `checkOptions` of proto accepts them; applies what can be applied live, reloads where it must. */
+  set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Signal, then SIGKILL to the group after the timeout; replaced if `respawn`. Null: defaults of the watcher; all pids. */
+  kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/** What a watcher needs of the world; the arbiter gives the real things, tests a simulated one. */
+import type { Logger, Millis } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+import type { EventBus } from "../events/api.ts";
+
+interface SpawnRequest {
+  /** As it holds at this moment, with the values of `set`. */
+  readonly config: WatcherConfig;
+  readonly wid: number;
+}
+
+/** How a process ended; both null where nobody can know. */
+export interface ProcessExit {
+  readonly code: number | null;
+  /** Signal number. */
+  readonly signal: number | null;
+}
+
+export type SpawnResult =
+  | { readonly ok: true; readonly pid: number /** Wall ms. */; readonly startedMs: Millis }
+  /** One line for people: what, and why not. */
+  | { readonly ok: false; readonly reason: string };
+
+export type TimerHandle = object | number;
+
+/** Functions that signal do not throw for a process that is gone: its exit is on its way. */
+export interface WatcherDeps {
+  /** Synchronous; `onExit` is called once, later, and never where the result is not `ok`. */
+  spawn(request: SpawnRequest, onExit: (exit: ProcessExit) => void): SpawnResult;
+  signal(pid: number, signum: number): void;
+  /** To the process group that `pid` leads. */
+  killGroup(pid: number, signum: number): void;
+  /** To the direct children of `pid`; returns their pids. */
+  signalChildren(pid: number, signum: number): readonly number[];
+  setTimer(delayMs: Millis, fire: () => void): TimerHandle;
+  clearTimer(handle: TimerHandle): void;
+  /** Monotonic ms. */
+  now(): Millis;
+  /** Wall ms. */
+  wall(): Millis;
+  /** In [0, 1). */
+  random(): number;
+  readonly bus: EventBus;
+  readonly log: Logger;
+}

@@ -1,0 +1,65 @@
+/** The beginning and the end of a job: what all commands share. Pure. */
+import type { ErrorCode } from "@circus-cluster/proto";
+import type { ChangeInfo } from "./api.ts";
+import { type JobKind, type Request, runningPids, type WatcherState } from "./state.ts";
+import type { Turn } from "./turn.ts";
+
+/** Makes the request the job; it is an operator's wish, so earlier failures do not count against it. */
+export function open(turn: Turn, kind: JobKind, request: Request): void {
+  turn.patch({
+    job: { kind, request, before: runningPids(turn.state), left: 0, failure: null },
+    spawnFailures: 0,
+    spawnNotBeforeMs: 0,
+  });
+}
+
+/** From stopped to starting: a new generation. */
+export function raise(turn: Turn): void {
+  const { state } = turn;
+  if (state.job === null) return;
+  turn.patch({ isFailed: false, reason: null, goal: "down" });
+  if (state.config.numprocesses === 0) {
+    finish(turn); // nothing to run: it stays stopped (reference §2.3, 5)
+    return;
+  }
+  turn.patch({
+    goal: "up",
+    generation: nextGeneration(state, state.job.request),
+    spent: 0,
+    vacancies: [],
+    warmNotBeforeMs: 0,
+    job: { ...state.job, kind: "start", left: state.config.numprocesses },
+  });
+  turn.become("starting");
+}
+
+/** Only ever grows, also over a restart of the agent (design §5). */
+export function nextGeneration(state: WatcherState, request: Request): number {
+  return Math.max(state.generation + 1, request.wallMs);
+}
+
+/** It did what was asked. */
+export function finish(turn: Turn): void {
+  const { job } = turn.state;
+  if (job === null) return;
+  const after = runningPids(turn.state);
+  turn.reply(job.request.ticket, turn.done(difference(job.before, after)));
+  turn.patch({ job: null });
+}
+
+/** It could not. */
+export function refuse(turn: Turn, code: ErrorCode, reason: string): void {
+  const { job } = turn.state;
+  if (job === null) return;
+  if (job.kind === "reload") turn.emit("watcher_updated", { reloaded: false, reason });
+  turn.reply(job.request.ticket, { kind: "refused", code, reason });
+  turn.patch({ job: null });
+}
+
+function difference(before: readonly number[], after: readonly number[]): ChangeInfo {
+  return {
+    stopped: before.filter((pid) => !after.includes(pid)),
+    started: after.filter((pid) => !before.includes(pid)),
+    kept: before.filter((pid) => after.includes(pid)),
+  };
+}

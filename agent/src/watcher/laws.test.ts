@@ -1,0 +1,115 @@
+/**
+ * The laws that hold for any history: commands, deaths, failing spawns and time in any order. A failing
+ * history prints its seed and its shrunk list of actions.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { NOBODY } from "./state.ts";
+import { World } from "./world.fixture.ts";
+
+type Action = { readonly name: string; readonly run: (world: World) => void | Promise<void> };
+const action = (name: string, run: Action["run"]): Action => ({ name, run, toString: () => name }) as Action;
+
+const actions = fc.oneof(
+  { weight: 5, arbitrary: fc.integer({ min: 0, max: 4000 }).map((ms) => action(`pass ${ms}`, (w) => w.pass(ms))) },
+  {
+    weight: 4,
+    arbitrary: fc.nat(9).map((i) => action(`die #${i}`, (w) => w.die(w.pids[i % Math.max(1, w.pids.length)] ?? 0))),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.integer({ min: 1, max: 7 }).map((n) =>
+      action(`fail ${n} spawns`, (w) => {
+        w.failSpawns = n;
+      }),
+    ),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.oneof(
+      fc.constant(action("start", (w) => void w.ask((x) => x.start(NOBODY)))),
+      fc.constant(action("stop", (w) => void w.ask((x) => x.stop(NOBODY)))),
+      fc.boolean().map((isNewer) =>
+        action(`restart ${isNewer}`, (w) => {
+          const { generation } = w.watcher.snapshot();
+          w.ask((x) => x.restart(NOBODY, isNewer ? generation - 1 : null));
+        }),
+      ),
+      fc.record({ graceful: fc.boolean(), sequential: fc.boolean() }).map((options) =>
+        action(`reload ${JSON.stringify(options)}`, (w) => {
+          w.ask((x) => x.reload(NOBODY, { ...options, newerThan: null }));
+        }),
+      ),
+      fc
+        .integer({ min: 0, max: 4 })
+        .map((n) => action(`size ${n}`, (w) => void w.ask((x) => x.setNumprocesses(NOBODY, n)))),
+      fc
+        .integer({ min: -2, max: 2 })
+        .map((n) => action(`add ${n}`, (w) => void w.ask((x) => x.addProcesses(NOBODY, n)))),
+      fc
+        .constantFrom<Record<string, unknown>[]>(
+          { cmd: "nosuch" },
+          { cmd: "dies 700" },
+          { cmd: "run" },
+          { cmd: "stubborn", graceful_timeout: 1 },
+          { cmd: "slow", warmup_delay: 0.2 },
+          { max_age: 3, max_age_variance: 2 },
+          { respawn: false },
+          { respawn: true, max_retry: -1 },
+          { max_retry: 2, warmup_delay: 0, max_age: 0 },
+          { send_hup: true, numprocesses: 3 },
+        )
+        .map((options) => action(`set ${JSON.stringify(options)}`, (w) => void w.ask((x) => x.set(NOBODY, options)))),
+      fc
+        .tuple(fc.nat(9), fc.constantFrom(0, 1, null))
+        .map(([i, timeout]) =>
+          action(
+            `kill #${i} ${String(timeout)}`,
+            (w) => void w.ask((x) => x.kill(NOBODY, w.pids[i] ?? null, null, timeout)),
+          ),
+        ),
+    ),
+  },
+);
+
+describe("any history", () => {
+  it("keeps the laws of World.check throughout, and ends with what was wanted once the world is quiet", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(actions, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), async (history, size) => {
+        const world = new World({ numprocesses: size, gracefulTimeoutS: 2 });
+        for (const { run } of history) await run(world);
+        // The world heals: everything can be spawned and lives; what was asked comes to its end.
+        world.failSpawns = 0;
+        world.isHealed = true;
+        const heal = world.ask((w) => w.set(NOBODY, { cmd: "run", max_age: 0, respawn: true, warmup_delay: 0 }));
+        await world.pass(400_000);
+        expect(world.outcomes.filter((outcome) => outcome.state === "waiting")).toEqual([]);
+        expect(heal.state).not.toBe("waiting");
+        const { config, status } = world.watcher;
+        expect(["active", "stopped"]).toContain(status);
+        expect(world.pids).toHaveLength(status === "active" ? config.numprocesses : 0);
+        expect(world.timersPending).toBe(0);
+        expect(world.watcher.processes().every((process) => process.health === "healthy")).toBe(true);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it("spawns one successor for one death", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(4), fc.nat(2000)), { maxLength: 30 }), async (deaths) => {
+        const world = await new World({ numprocesses: 4 }).started();
+        let died = 0;
+        for (const [i, ms] of deaths) {
+          if (world.pids.length > 0) died++;
+          world.die(world.pids[i % Math.max(1, world.pids.length)] ?? 0);
+          expect(world.pids.length).toBeLessThanOrEqual(4);
+          await world.pass(ms);
+        }
+        await world.pass(60_000);
+        expect(world.spawnAttempts).toBe(4 + died);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,182 @@
+/**
+ * The shell around the watcher's core: performs its effects, turns their outcomes into inputs and writes
+ * the log. It decides nothing. Nothing thrown here or in the core gets out: it fails this watcher only.
+ */
+import { type EventDraft, type Millis, Runner, reasonOf, type Step } from "@circus-cluster/proto";
+import { failSafe, transition } from "./core.ts";
+import type { TimerHandle, WatcherDeps } from "./deps.ts";
+import type { ReplyResult, TimerName, WatcherEffect, WatcherInput, WatcherState } from "./state.ts";
+import { fleetWord } from "./status.ts";
+
+/** Longer delays than this overflow Node's timers; the core sets one again that fired too early. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
+
+type Feed = (input: WatcherInput) => void;
+type Core = typeof transition;
+
+export class WatcherRunner {
+  readonly #deps: WatcherDeps;
+  readonly #onReply: (ticket: number, result: ReplyResult) => void;
+  readonly #core: Core;
+  readonly #runner: Runner<WatcherState, WatcherInput, WatcherEffect>;
+  readonly #timers = new Map<TimerName, TimerHandle>();
+  #sinceWallMs: Millis;
+
+  /** @param core the transition function; another one than the real one only in tests */
+  constructor(
+    initial: WatcherState,
+    deps: WatcherDeps,
+    onReply: (ticket: number, result: ReplyResult) => void,
+    core: Core = transition,
+  ) {
+    this.#deps = deps;
+    this.#onReply = onReply;
+    this.#core = core;
+    this.#sinceWallMs = deps.wall();
+    this.#runner = new Runner<WatcherState, WatcherInput, WatcherEffect>(
+      initial,
+      (state, input, now) => this.#step(state, input, now),
+      {
+        now: () => deps.now(),
+        perform: (effect, feed) => this.#perform(effect, feed),
+        onBug: (error, input) => deps.log.critical("input lost", { input: input.kind, err: error }),
+      },
+    );
+  }
+
+  get state(): WatcherState {
+    return this.#runner.state;
+  }
+
+  /** Wall ms since which the fleet's word for the state holds. */
+  get sinceWallMs(): Millis {
+    return this.#sinceWallMs;
+  }
+
+  readonly feed = (input: WatcherInput): void => this.#runner.feed(input);
+
+  #step(state: WatcherState, input: WatcherInput, now: Millis): Step<WatcherState, WatcherEffect> {
+    let step: Step<WatcherState, WatcherEffect>;
+    try {
+      step = this.#core(state, input, now);
+    } catch (error) {
+      this.#deps.log.error("internal error, the watcher is held", {
+        input: JSON.stringify(input),
+        goal: state.goal,
+        status: state.status,
+        stack: error instanceof Error ? error.stack : String(error),
+      });
+      step = failSafe(state, input, now, `internal error of watcher '${state.config.name}': ${reasonOf(error)}`);
+    }
+    if (fleetWord(step.state) !== fleetWord(state)) this.#sinceWallMs = this.#deps.wall();
+    return step;
+  }
+
+  #perform(effect: WatcherEffect, feed: Feed): void {
+    try {
+      this.#do(effect, feed);
+    } catch (error) {
+      this.#deps.log.error("effect failed", { effect: effect.kind, err: error });
+      // A spawn that threw must not be waited for.
+      if (effect.kind === "spawn") feed({ kind: "spawn_failed", wid: effect.wid, reason: reasonOf(error) });
+    }
+  }
+
+  #do(effect: WatcherEffect, feed: Feed): void {
+    const { bus } = this.#deps;
+    switch (effect.kind) {
+      case "spawn": {
+        this.#spawn(effect, feed);
+        return;
+      }
+      case "signal": {
+        this.#signal(effect, feed);
+        return;
+      }
+      case "set_timer": {
+        this.#setTimer(effect.timer, effect.delayMs);
+        return;
+      }
+      case "clear_timer": {
+        this.#clearTimer(effect.timer);
+        return;
+      }
+      case "publish": {
+        bus.publish(effect.event);
+        return;
+      }
+      case "emit":
+        this.#log(effect.event);
+        bus.emit(effect.event);
+        return;
+      case "reply": {
+        this.#onReply(effect.ticket, effect.result);
+        return;
+      }
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #spawn({ wid, config }: Extract<WatcherEffect, { kind: "spawn" }>, feed: Feed): void {
+    let pid = 0;
+    const result = this.#deps.spawn({ config, wid }, ({ code, signal }) => {
+      this.feed({ kind: "exited", wid, pid, code, signal });
+    });
+    if (!result.ok) {
+      feed({ kind: "spawn_failed", wid, reason: result.reason });
+      return;
+    }
+    pid = result.pid;
+    feed({ kind: "spawned", wid, pid, startedMs: result.startedMs, chance: this.#deps.random() });
+  }
+
+  #signal({ to, wid, pid, signum }: Extract<WatcherEffect, { kind: "signal" }>, feed: Feed): void {
+    switch (to) {
+      case "process": {
+        this.#deps.signal(pid, signum);
+        return;
+      }
+      case "group": {
+        this.#deps.killGroup(pid, signum);
+        return;
+      }
+      case "children": {
+        const children = this.#deps.signalChildren(pid, signum);
+        if (children.length > 0) feed({ kind: "children_signalled", wid, pid, children });
+        return;
+      }
+      default:
+        return to satisfies never;
+    }
+  }
+
+  #setTimer(timer: TimerName, delayMs: Millis): void {
+    this.#clearTimer(timer);
+    const handle = this.#deps.setTimer(Math.min(delayMs, DELAY_MAX_MS), () => {
+      this.#timers.delete(timer);
+      this.feed({ kind: "timer_fired", timer });
+    });
+    this.#timers.set(timer, handle);
+  }
+
+  #clearTimer(timer: TimerName): void {
+    const handle = this.#timers.get(timer);
+    if (handle === undefined) return;
+    this.#timers.delete(timer);
+    this.#deps.clearTimer(handle);
+  }
+
+  /** One line per change. */
+  #log({ kind, data, pid, wid, actor, cause }: EventDraft): void {
+    const { log } = this.#deps;
+    const facts = { wid, pid, ...data, actor, cause };
+    const text = kind.replaceAll("_", " ");
+    if (kind === "watcher_failed") log.error(text, facts);
+    else if (kind === "process_spawn_failed" || (kind === "process_exited" && data["expected"] === false)) {
+      log.warning(text, facts);
+    } else if (kind === "watcher_started" || kind === "watcher_stopped" || kind === "watcher_updated") {
+      log.info(text, facts);
+    } else log.debug(text, facts);
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * The words of the watcher's core: what it knows (state), what it is told (input) and what it asks for
+ * (effect). Plain readonly data throughout: printable, comparable, replayable. Pure.
+ *
+ * Invariants that the rest of the folder relies on:
+ *  I1  A command changes the goal (or the configuration); `reconcile` alone asks for spawns and stops.
+ *  I2  Every process that was spawned and has not exited stands in `processes`.
+ *  I3  At most one slot is `spawning`: the next spawn waits for the outcome of the last.
+ *  I4  `timers` are exactly the deadlines of the rest of the state (`deadlines` in reconcile.ts).
+ *  I5  `processes` stand in the order in which they were spawned, the oldest first; so a slot that is
+ *      `spawning` is the last.
+ */
+import type { ErrorCode, EventDraft, Health, Millis } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+import type { CircusEvent } from "../events/api.ts";
+import type { Cause, ChangeInfo, CircusStatus } from "./api.ts";
+
+export const SIGHUP = 1;
+export const SIGKILL = 9;
+
+/** Commands that wait for their turn on one watcher; more are refused. */
+export const QUEUE_MAX = 64;
+
+/** The agent's own doing, where nobody asked. */
+export const NOBODY: Cause = { actor: null, command: null };
+
+/**
+ * What is wanted of the processes:
+ * `down` none · `up` exactly `numprocesses` · `overlap` as many of the newest generation beside the old ones ·
+ * `rollback` none of the newest generation · `sequence` the old ones replaced one by one ·
+ * `held` nothing at all until the next command, because the core failed.
+ */
+type Goal = "down" | "up" | "overlap" | "rollback" | "sequence" | "held";
+
+/** Named deadlines; setting one replaces it. */
+export const TIMERS = ["spawn", "kill", "healthy", "age", "pace"] as const;
+export type TimerName = (typeof TIMERS)[number];
+/** Due times on the monotonic clock. */
+export type Timers = Readonly<Partial<Record<TimerName, Millis>>>;
+
+/** Why a process has to go. */
+export type StopReason = "stop" | "surplus" | "rollback" | "replace" | "expire" | "kill";
+
+interface Slot {
+  readonly wid: number;
+  readonly generation: number;
+  /** How often in a row the processes in this place died young; see backoff.ts. */
+  readonly crashes: number;
+}
+
+export interface Spawning extends Slot {
+  readonly kind: "spawning";
+}
+
+interface Live extends Slot {
+  readonly pid: number;
+  /** Wall ms of the start, for showing. */
+  readonly startedMs: Millis;
+  /** Monotonic ms of the start, for measuring. */
+  readonly sinceMs: Millis;
+  readonly health: Health;
+  /** In [0, 1), drawn once: this process' share of `max_age_variance`. */
+  readonly chance: number;
+}
+
+export interface Running extends Live {
+  readonly kind: "running";
+}
+
+export interface Stopping extends Live {
+  readonly kind: "stopping";
+  /** `killing`: its whole group got SIGKILL, there is nothing stronger. */
+  readonly phase: "signalled" | "killing";
+  readonly reason: StopReason;
+  /** Monotonic ms of the SIGKILL to come. */
+  readonly killAtMs: Millis;
+  readonly cause: Cause;
+}
+
+export type ProcessState = Spawning | Running | Stopping;
+export type LiveProcess = Running | Stopping;
+
+/** The place of a process that died by itself and is to be replaced. */
+interface Vacancy {
+  readonly crashes: number;
+  /** Monotonic ms before which it is not filled (back-off). */
+  readonly dueMs: Millis;
+}
+
+export type Command =
+  | { readonly kind: "start" }
+  | { readonly kind: "stop" }
+  | { readonly kind: "restart"; readonly newerThan: number | null }
+  | {
+      readonly kind: "reload";
+      readonly graceful: boolean;
+      readonly sequential: boolean;
+      readonly newerThan: number | null;
+    }
+  | { readonly kind: "resize"; readonly to: number }
+  | { readonly kind: "resize_by"; readonly delta: number }
+  | { readonly kind: "set"; readonly options: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: "kill";
+      readonly pid: number | null;
+      readonly signum: number | null;
+      readonly gracefulTimeoutS: number | null;
+    };
+
+/** A command with the ticket under which its one {@link Reply} comes back. */
+export interface Request {
+  readonly ticket: number;
+  readonly cause: Cause;
+  /** Wall ms when it was asked, from which generations are made. */
+  readonly wallMs: Millis;
+  readonly command: Command;
+}
+
+/** `start` fills up; `restart` goes down, then becomes a `start`; `reload` is overlap or sequence; `resize` fits the number. */
+export type JobKind = "start" | "stop" | "restart" | "reload" | "resize";
+
+/** The one queued command that is being carried out. */
+export interface Job {
+  readonly kind: JobKind;
+  readonly request: Request;
+  /** Pids that ran when it began. */
+  readonly before: readonly number[];
+  /** Spawns that are still its business; later ones are ordinary replacements. */
+  readonly left: number;
+  /** Why it cannot succeed any more; it only cleans up. */
+  readonly failure: string | null;
+}
+
+/** A `kill`, which does not queue, waiting for its processes to be gone. */
+interface KillWait {
+  readonly request: Request;
+  readonly pids: readonly number[];
+}
+
+export interface WatcherState {
+  /** With the values of `set` and `numprocesses` on top of the file's. */
+  readonly config: WatcherConfig;
+  readonly goal: Goal;
+  readonly status: CircusStatus;
+  /** Of the newest start, restart or reload; see `Request.wallMs`. */
+  readonly generation: number;
+  readonly processes: readonly ProcessState[];
+  readonly vacancies: readonly Vacancy[];
+  /** Places that stay empty because `respawn` is off and their process is gone. */
+  readonly spent: number;
+  /** Failed attempts since the last spawn that worked. */
+  readonly spawnFailures: number;
+  readonly spawnCount: number;
+  /** No spawn before: after a failed one, or to let others have the event loop. */
+  readonly spawnNotBeforeMs: Millis;
+  /** No spawn before, by `warmup_delay`. */
+  readonly warmNotBeforeMs: Millis;
+  /** Last trouble, for people; null where all is well. */
+  readonly reason: string | null;
+  /** Stopped because it could not run, not because it was told. */
+  readonly isFailed: boolean;
+  readonly job: Job | null;
+  readonly queue: readonly Request[];
+  readonly kills: readonly KillWait[];
+  readonly timers: Timers;
+}
+
+/** Facts are in the past tense and name wid and pid. */
+export type WatcherInput =
+  | { readonly kind: "command"; readonly request: Request }
+  | {
+      readonly kind: "spawned";
+      readonly wid: number;
+      readonly pid: number;
+      readonly startedMs: Millis;
+      readonly chance: number;
+    }
+  | { readonly kind: "spawn_failed"; readonly wid: number; readonly reason: string }
+  /** Both null where the status cannot be known. */
+  | {
+      readonly kind: "exited";
+      readonly wid: number;
+      readonly pid: number;
+      readonly code: number | null;
+      readonly signal: number | null;
+    }
+  | {
+      readonly kind: "children_signalled";
+      readonly wid: number;
+      readonly pid: number;
+      readonly children: readonly number[];
+    }
+  | { readonly kind: "timer_fired"; readonly timer: TimerName };
+
+export type ReplyResult =
+  | { readonly kind: "done"; readonly info: ChangeInfo; readonly numprocesses: number }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly reason: string };
+
+interface Reply {
+  readonly kind: "reply";
+  readonly ticket: number;
+  readonly result: ReplyResult;
+}
+
+/** Performed in the order of a step: first what is done, then what is told, then the replies. */
+export type WatcherEffect =
+  | { readonly kind: "spawn"; readonly wid: number; readonly config: WatcherConfig }
+  | {
+      readonly kind: "signal";
+      readonly to: "process" | "group" | "children";
+      readonly wid: number;
+      readonly pid: number;
+      readonly signum: number;
+    }
+  | { readonly kind: "set_timer"; readonly timer: TimerName; readonly delayMs: Millis }
+  | { readonly kind: "clear_timer"; readonly timer: TimerName }
+  | { readonly kind: "publish"; readonly event: CircusEvent }
+  | { readonly kind: "emit"; readonly event: EventDraft }
+  | Reply;
+
+/** A watcher that was never started. */
+export function initialState(config: WatcherConfig): WatcherState {
+  return {
+    config,
+    goal: "down",
+    status: "stopped",
+    generation: 0,
+    processes: [],
+    vacancies: [],
+    spent: 0,
+    spawnFailures: 0,
+    spawnCount: 0,
+    spawnNotBeforeMs: 0,
+    warmNotBeforeMs: 0,
+    reason: null,
+    isFailed: false,
+    job: null,
+    queue: [],
+    kills: [],
+    timers: {},
+  };
+}
+
+/** The slot whose spawn is under way (I3, I5). */
+export function spawningSlot(state: WatcherState): Spawning | null {
+  const last = state.processes.at(-1);
+  return last?.kind === "spawning" ? last : null;
+}
+
+/** Has a pid: running, or on its way out. */
+export function isLive(process: ProcessState): process is LiveProcess {
+  return process.kind !== "spawning";
+}
+
+export function isRunning(process: ProcessState): process is Running {
+  return process.kind === "running";
+}
+
+/** Pids that run and are to go on running. */
+export function runningPids(state: WatcherState): readonly number[] {
+  return state.processes.filter(isRunning).map((process) => process.pid);
+}

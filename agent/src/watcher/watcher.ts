@@ -1,0 +1,96 @@
+/** A watcher as the rest of the agent sees it: promises outside, requests and replies inside. */
+import { CircusError, type WatcherSnapshot } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+import type { Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
+import type { WatcherDeps } from "./deps.ts";
+import { WatcherRunner } from "./runner.ts";
+import { type Command, initialState, type ReplyResult } from "./state.ts";
+import { processViews, snapshotOf } from "./status.ts";
+
+type Done = Extract<ReplyResult, { kind: "done" }>;
+
+interface Waiter {
+  readonly resolve: (done: Done) => void;
+  readonly reject: (error: CircusError) => void;
+}
+
+/** Every method that changes something settles exactly once; see {@link WatcherControl} for what they do. */
+export class Watcher implements WatcherControl {
+  readonly #deps: WatcherDeps;
+  readonly #runner: WatcherRunner;
+  readonly #waiters = new Map<number, Waiter>();
+  #lastTicket = 0;
+
+  constructor(config: WatcherConfig, deps: WatcherDeps) {
+    this.#deps = deps;
+    this.#runner = new WatcherRunner(initialState(config), deps, (ticket, result) => this.#settle(ticket, result));
+  }
+
+  get config(): WatcherConfig {
+    return this.#runner.state.config;
+  }
+
+  get status(): CircusStatus {
+    return this.#runner.state.status;
+  }
+
+  processes(): readonly ProcessView[] {
+    return processViews(this.#runner.state);
+  }
+
+  snapshot(): WatcherSnapshot {
+    return snapshotOf(this.#runner.state, this.#runner.sinceWallMs);
+  }
+
+  async start(cause: Cause): Promise<ChangeInfo> {
+    return (await this.#ask(cause, { kind: "start" })).info;
+  }
+
+  async stop(cause: Cause): Promise<ChangeInfo> {
+    return (await this.#ask(cause, { kind: "stop" })).info;
+  }
+
+  async restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo> {
+    return (await this.#ask(cause, { kind: "restart", newerThan })).info;
+  }
+
+  async reload(cause: Cause, { graceful, sequential, newerThan }: ReloadOptions): Promise<ChangeInfo> {
+    return (await this.#ask(cause, { kind: "reload", graceful, sequential, newerThan })).info;
+  }
+
+  async setNumprocesses(cause: Cause, n: number): Promise<number> {
+    return (await this.#ask(cause, { kind: "resize", to: n })).numprocesses;
+  }
+
+  async addProcesses(cause: Cause, delta: number): Promise<number> {
+    return (await this.#ask(cause, { kind: "resize_by", delta })).numprocesses;
+  }
+
+  async set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#ask(cause, { kind: "set", options });
+  }
+
+  async kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void> {
+    await this.#ask(cause, { kind: "kill", pid, signum, gracefulTimeoutS });
+  }
+
+  #ask(cause: Cause, command: Command): Promise<Done> {
+    const ticket = ++this.#lastTicket;
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(ticket, { resolve, reject });
+      this.#runner.feed({ kind: "command", request: { ticket, cause, wallMs: this.#deps.wall(), command } });
+    });
+  }
+
+  #settle(ticket: number, result: ReplyResult): void {
+    const waiter = this.#waiters.get(ticket);
+    this.#waiters.delete(ticket);
+    if (result.kind === "done") waiter?.resolve(result);
+    else waiter?.reject(new CircusError(result.code, result.reason));
+  }
+}
+
+/** A watcher that is stopped; `deps.log` should carry its name already. */
+export function createWatcher(config: WatcherConfig, deps: WatcherDeps): Watcher {
+  return new Watcher(config, deps);
+}

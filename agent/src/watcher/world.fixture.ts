@@ -1,0 +1,242 @@
+/**
+ * A simulated world for the watcher's tests: a clock that moves only when told, processes that behave as
+ * their `cmd` says, and a record of all that is told. Checks what must hold at any moment after each step.
+ *
+ * Commands: `run` lives until signalled · `stubborn` ignores all but SIGKILL · `slow` takes 300 ms to obey ·
+ * `dies MS` exits with status 1 after so long · `nosuch` cannot be spawned.
+ */
+import { makeLogger } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+import type { Cause } from "./api.ts";
+import type { ProcessExit, WatcherDeps } from "./deps.ts";
+import { NOBODY, SIGKILL } from "./state.ts";
+import { createWatcher, type Watcher } from "./watcher.ts";
+
+export const TEST_CONFIG: WatcherConfig = {
+  name: "web",
+  at: null,
+  cmd: "run",
+  args: "",
+  numprocesses: 2,
+  warmupDelayS: 0,
+  workingDir: "/",
+  shell: false,
+  shellArgs: null,
+  executable: null,
+  uid: null,
+  gid: null,
+  copyEnv: false,
+  copyPath: false,
+  autostart: true,
+  respawn: true,
+  singleton: false,
+  priority: 0,
+  maxRetry: 5,
+  maxAgeS: 0,
+  maxAgeVarianceS: 30,
+  gracefulTimeoutS: 30,
+  stopSignal: 15,
+  stopChildren: false,
+  sendHup: false,
+  useSockets: false,
+  stdinSocket: null,
+  closeChildStdin: true,
+  closeChildStdout: false,
+  closeChildStderr: false,
+  env: {},
+  readyMinUptimeS: 2,
+  extra: {},
+};
+
+export const ANNA: Cause = { actor: "anna", command: "c1" };
+/** Wall clock at monotonic zero. */
+export const WALL_START = 1_700_000_000_000;
+
+interface Process {
+  readonly pid: number;
+  readonly cmd: string;
+  readonly onExit: (exit: ProcessExit) => void;
+}
+
+interface Due {
+  readonly atMs: number;
+  readonly order: number;
+  readonly isTimer: boolean;
+  readonly run: () => void;
+}
+
+/** What became of a promise of the watcher. */
+export interface Outcome {
+  state: "waiting" | "done" | "refused";
+  value: unknown;
+}
+
+export class World {
+  nowMs = 0;
+  /** Fails so many spawns from now on. */
+  failSpawns = 0;
+  /** From now on even `nosuch` can be spawned. */
+  isHealed = false;
+  chance = 0;
+  /** PUB events and signals as `what pid`, in order; cleared by {@link take}. */
+  readonly told: string[] = [];
+  readonly fleet: { kind: string; pid?: number | undefined; actor?: string | undefined; data: object }[] = [];
+  readonly alive = new Map<number, Process>();
+  readonly outcomes: Outcome[] = [];
+  readonly watcher: Watcher;
+  spawnAttempts = 0;
+  /** The largest `numprocesses` so far. */
+  sizeMax: number;
+  #lastPid = 100;
+  #lastOrder = 0;
+  readonly #due = new Set<Due>();
+
+  constructor(config: Partial<WatcherConfig> = {}, overrides: Partial<WatcherDeps> = {}) {
+    const full = { ...TEST_CONFIG, ...config };
+    this.sizeMax = full.numprocesses;
+    this.watcher = createWatcher(full, { ...this.#deps(), ...overrides });
+  }
+
+  /** Runs a command and remembers what becomes of it. */
+  ask<T>(run: (watcher: Watcher) => Promise<T>): Outcome {
+    const outcome: Outcome = { state: "waiting", value: undefined };
+    this.outcomes.push(outcome);
+    run(this.watcher).then(
+      (value) => Object.assign(outcome, { state: "done", value }),
+      (error: unknown) => Object.assign(outcome, { state: "refused", value: error }),
+    );
+    this.check();
+    return outcome;
+  }
+
+  /** Starts and waits: the usual beginning of a story. */
+  async started(): Promise<this> {
+    this.ask((w) => w.start(NOBODY));
+    await this.pass(10_000);
+    this.take();
+    return this;
+  }
+
+  /** Lets time pass, doing all that falls due in order, and lets promises settle. */
+  async pass(ms: number): Promise<void> {
+    const until = this.nowMs + ms;
+    for (let next = this.#next(until); next !== null; next = this.#next(until)) {
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      this.#due.delete(next);
+      next.run();
+      this.check();
+    }
+    this.nowMs = until;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets a process end, as if by itself or by a hand from outside. */
+  die(pid: number, exit: ProcessExit = { code: 1, signal: null }): void {
+    const process = this.alive.get(pid);
+    if (process === undefined) return;
+    this.alive.delete(pid);
+    process.onExit(exit);
+    this.check();
+  }
+
+  take(): string[] {
+    return this.told.splice(0);
+  }
+
+  get pids(): number[] {
+    return [...this.alive.keys()];
+  }
+
+  get timersPending(): number {
+    return [...this.#due].filter((due) => due.isTimer).length;
+  }
+
+  /** Laws that hold after every step. */
+  check(): void {
+    const known = this.watcher.processes();
+    const fail = (law: string) => {
+      throw new Error(`${law}: known ${JSON.stringify(known)}, alive ${JSON.stringify(this.pids)}`);
+    };
+    this.sizeMax = Math.max(this.sizeMax, this.watcher.config.numprocesses);
+    const wids = known.map((process) => process.wid);
+    if (new Set(wids).size !== wids.length) fail("two processes share a wid");
+    if (known.length !== this.alive.size || known.some(({ pid }) => !this.alive.has(pid))) fail("not owned, or dead");
+    if (known.length > 2 * this.sizeMax) fail("more than 2N alive");
+    if (this.watcher.status === "stopped" && known.length > 0) fail("stopped with processes");
+    if (known.length === 0 && this.watcher.status === "stopped" && this.timersPending > 0)
+      fail("timer without process");
+  }
+
+  #next(untilMs: number): Due | null {
+    let next: Due | null = null;
+    for (const due of this.#due) {
+      if (due.atMs > untilMs) continue;
+      if (next === null || due.atMs < next.atMs || (due.atMs === next.atMs && due.order < next.order)) next = due;
+    }
+    return next;
+  }
+
+  #after(ms: number, run: () => void, isTimer: boolean): Due {
+    const due: Due = { atMs: this.nowMs + ms, order: ++this.#lastOrder, isTimer, run };
+    this.#due.add(due);
+    return due;
+  }
+
+  #deps(): WatcherDeps {
+    return {
+      spawn: ({ config }, onExit) => {
+        this.spawnAttempts++;
+        // Several commands can be done within one moment: what was wanted then counts too.
+        this.sizeMax = Math.max(this.sizeMax, config.numprocesses);
+        if ((config.cmd === "nosuch" && !this.isHealed) || this.failSpawns > 0) {
+          if (this.failSpawns > 0) this.failSpawns--;
+          return { ok: false, reason: `cannot run '${config.cmd}': not found in PATH /bin` };
+        }
+        const pid = ++this.#lastPid;
+        this.alive.set(pid, { pid, cmd: config.cmd, onExit });
+        const [word, ms] = config.cmd.split(" ");
+        if (word === "dies") this.#after(Number(ms), () => this.die(pid), false);
+        return { ok: true, pid, startedMs: WALL_START + this.nowMs };
+      },
+      signal: (pid, signum) => {
+        this.told.push(`signal ${signum} ${pid}`);
+        this.#hit(pid, signum);
+      },
+      killGroup: (pid, signum) => {
+        this.told.push(`group ${signum} ${pid}`);
+        this.#hit(pid, signum);
+      },
+      signalChildren: (pid, signum) => {
+        this.told.push(`children ${signum} ${pid}`);
+        return [pid + 10_000];
+      },
+      setTimer: (delayMs, fire) => {
+        if (!(delayMs >= 0 && delayMs < 2 ** 31)) throw new RangeError(`Node cannot wait ${delayMs} ms`);
+        return this.#after(delayMs, fire, true);
+      },
+      clearTimer: (handle) => this.#due.delete(handle as Due),
+      now: () => this.nowMs,
+      wall: () => WALL_START + this.nowMs,
+      random: () => this.chance,
+      bus: {
+        publish: ({ event, data }) => {
+          const facts = [data["process_pid"], data["exit_code"]].filter((fact) => fact !== undefined);
+          this.told.push([event, ...facts.map((fact) => JSON.stringify(fact))].join(" "));
+        },
+        emit: ({ kind, pid, actor, data }) => {
+          this.fleet.push({ kind, pid, actor, data });
+          return this.fleet.length;
+        },
+      },
+      log: makeLogger(() => undefined),
+    };
+  }
+
+  /** A signal takes a moment to work: the exit is always a later fact. */
+  #hit(pid: number, signum: number): void {
+    const process = this.alive.get(pid);
+    if (process === undefined || (process.cmd === "stubborn" && signum !== SIGKILL)) return;
+    const exit = { code: null, signal: signum };
+    this.#after(process.cmd === "slow" && signum !== SIGKILL ? 300 : 1, () => this.die(pid, exit), false);
+  }
+}
