@@ -1,0 +1,246 @@
+/**
+ * Owns all watchers and sockets of one agent and puts its parts together. One arbiter is one life between a
+ * start and a quit (or a restart of everything, after which another arbiter is made).
+ *
+ * Invariants: no worker is started before every endpoint and socket is bound; no endpoint or socket is closed
+ * before the last worker has gone; a watcher that fails stops neither the others nor the agent.
+ */
+import { performance } from "node:perf_hooks";
+import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
+import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
+import { inStartOrder, onAll, Sequence } from "./arbiter/sequence.ts";
+import { createSpawner } from "./arbiter/spawner.ts";
+import { realWatcherDeps } from "./arbiter/watcher-deps.ts";
+import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
+import { createDispatch } from "./commands/dispatch.ts";
+import { formatDiagnostics } from "./config/check.ts";
+import type { AgentConfig, LoadResult } from "./config/types.ts";
+import type { EventBus } from "./events/api.ts";
+import { createEventBus } from "./events/bus.ts";
+import type { FleetDoor } from "./fleet/door.ts";
+import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
+import type { SocketItem } from "./sockets/registry.ts";
+import type { NofileLimit } from "./sockets/syscalls.ts";
+import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
+import type { Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
+import { createWatcher } from "./watcher/watcher.ts";
+
+export interface ArbiterOptions {
+  readonly config: AgentConfig;
+  readonly log: Logger;
+  /** Descriptor limit of the workers; null: the agent's own. */
+  readonly nofile: NofileLimit | null;
+  /** Reads the configuration again, for a restart of everything. */
+  readonly reload: () => LoadResult;
+}
+
+/** How an arbiter's life ended; `restart` brings the configuration for the next one. */
+export type ArbiterEnd = { readonly kind: "quit" } | { readonly kind: "restart"; readonly config: AgentConfig };
+
+const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+
+/** Nobody asked: the agent does it by itself. */
+const ITSELF: Cause = { actor: null, command: null };
+
+export class Arbiter implements AgentView {
+  readonly config: AgentConfig;
+  readonly log: Logger;
+  readonly bus: EventBus;
+  readonly processes: ProcessAccess = { send: sendSignal, childrenOf, descendantsOf };
+  /** Settles when everything is closed. */
+  readonly ended: Promise<ArbiterEnd>;
+  readonly #options: ArbiterOptions;
+  readonly #foundation: Foundation;
+  readonly #watchers: readonly WatcherControl[];
+  readonly #sampler = new StatsSampler();
+  readonly #dispatch: Dispatch;
+  readonly #sequences = new Set<Sequence>();
+  /** Settles when the sequence asked for last has run. */
+  #lastSequence: Promise<unknown> = Promise.resolve();
+  #fleetDoor: FleetDoor | null = null;
+  #resolveEnded!: (end: ArbiterEnd) => void;
+  #end: ArbiterEnd | null = null;
+  #stopping: Promise<void> | null = null;
+
+  private constructor(options: ArbiterOptions, foundation: Foundation) {
+    this.#options = options;
+    this.#foundation = foundation;
+    this.config = options.config;
+    this.log = options.log;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    const { pub, sockets, fleet } = foundation;
+    this.bus = createEventBus({
+      outbox: fleet?.outbox ?? null,
+      publish: (event) => pub.publish(event),
+      clock,
+      log: this.log,
+    });
+    const spawn = createSpawner(sockets, options.nofile);
+    this.#watchers = this.config.watchers.map((config) =>
+      createWatcher(config, realWatcherDeps(spawn, this.bus, this.log.child({ watcher: config.name }))),
+    );
+    this.#dispatch = createDispatch(this);
+  }
+
+  /**
+   * Binds everything and starts nothing.
+   *
+   * @throws CircusError or SocketError with one line; nothing stays open.
+   */
+  static async open(options: ArbiterOptions): Promise<Arbiter> {
+    const foundation = await layFoundation(options.config, clock, options.log);
+    const arbiter = new Arbiter(options, foundation);
+    try {
+      await arbiter.#joinFleet();
+      return arbiter;
+    } catch (error) {
+      await foundation[Symbol.asyncDispose]();
+      throw new CircusError("os", `[fleet] ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Answers commands from now on and starts the watchers; does not wait for them. */
+  start(): void {
+    const { door, sockets } = this.#foundation;
+    this.bus.emit({ kind: "agent_started", watcher: null, data: { version: VERSION, pid: process.pid } });
+    for (const socket of sockets.list()) this.bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
+    door.serve(this.#dispatch);
+    this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.#watchers.length });
+    // Each failure is logged by its watcher.
+    this.startMany(null, ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
+  }
+
+  watchers(): readonly WatcherControl[] {
+    return this.#watchers;
+  }
+
+  sockets(): readonly SocketItem[] {
+    return this.#foundation.sockets.list();
+  }
+
+  sample(pid: number, known: Known | null): ProcessRecord | typeof GONE {
+    return this.#sampler.sample(pid, known);
+  }
+
+  snapshot(): HostSnapshot {
+    const outbox = this.#foundation.fleet?.outbox;
+    return {
+      v: 1,
+      epoch: outbox?.epoch ?? 0,
+      seq: outbox?.seq ?? 0,
+      time: clock.wall(),
+      version: VERSION,
+      labels: this.config.fleet?.labels ?? {},
+      watchers: this.#watchers.map((watcher) => watcher.snapshot()),
+    };
+  }
+
+  takeOver(watcher: WatcherControl): void {
+    for (const sequence of this.#sequences) sequence.takeOut(watcher);
+  }
+
+  async startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
+    const chosen = (watchers ?? this.#watchers).filter((watcher) => watcher.config.autostart);
+    await this.#inSequence(chosen, (watcher) => watcher.start(cause));
+  }
+
+  async stopMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
+    if (watchers === null) this.#endSequences("overtaken by stop");
+    for (const watcher of watchers ?? []) this.takeOver(watcher);
+    await onAll(watchers ?? this.#watchers, (watcher) => watcher.stop(cause));
+  }
+
+  async restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void> {
+    const back = watchers.filter((watcher) => watcher.config.autostart || watcher.status !== "stopped");
+    await this.stopMany(watchers, cause);
+    await this.#inSequence(back, (watcher) => watcher.start(cause));
+  }
+
+  async reloadAll(cause: Cause, options: Omit<ReloadOptions, "newerThan">): Promise<void> {
+    await this.#inSequence(this.#watchers, (watcher) => watcher.reload(cause, { ...options, newerThan: null }));
+  }
+
+  async restartAgent(cause: Cause): Promise<void> {
+    const { config, diagnostics } = this.#options.reload();
+    if (config === null) {
+      const errors = diagnostics.filter(({ severity }) => severity === "error");
+      throw new CircusError("failed", formatDiagnostics(errors, process.cwd()).join("; "));
+    }
+    await this.#finish({ kind: "restart", config }, cause);
+  }
+
+  async quit(cause: Cause): Promise<void> {
+    await this.#finish({ kind: "quit" }, cause);
+  }
+
+  /** A quit beats a restart that is under way. */
+  #finish(end: ArbiterEnd, cause: Cause): Promise<void> {
+    if (this.#end?.kind !== "quit") this.#end = end;
+    this.#stopping ??= this.#stopAndClose(cause);
+    return this.#stopping;
+  }
+
+  /** Settles when all watchers are stopped, so that whoever waits is answered before the doors close. */
+  async #stopAndClose(cause: Cause): Promise<void> {
+    this.log.info("stopping all watchers", { actor: cause.actor ?? undefined });
+    try {
+      await this.stopMany(null, cause);
+    } catch (error) {
+      this.log.error("a watcher did not stop", { reason: reasonOf(error) });
+    }
+    this.bus.emit({ kind: "agent_stopped", watcher: null, actor: cause.actor ?? undefined, data: {} });
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#fleetDoor?.close();
+      await this.#foundation[Symbol.asyncDispose]();
+    } catch (error) {
+      this.log.error("not everything could be closed", { reason: reasonOf(error) });
+    }
+    this.#resolveEnded(this.#end ?? { kind: "quit" });
+  }
+
+  /** Looks for NATS in the background. Loaded by need: a plain single host pays nothing for it. */
+  async #joinFleet(): Promise<void> {
+    const { fleet } = this.#foundation;
+    if (this.config.fleet === null || fleet === null) return;
+    const { startFleetDoor } = await import("./fleet/door.ts");
+    this.#fleetDoor = startFleetDoor({
+      config: this.config.fleet,
+      stateDir: fleet.stateDir,
+      dispatch: this.#dispatch,
+      snapshot: () => this.snapshot(),
+      outbox: fleet.outbox,
+      bus: this.bus,
+      log: this.log,
+      clock,
+    });
+  }
+
+  #endSequences(reason: string): void {
+    for (const sequence of this.#sequences) sequence.end(reason);
+  }
+
+  /** One sequence after another, so that two of them never interleave. */
+  async #inSequence(
+    watchers: readonly WatcherControl[],
+    work: (watcher: WatcherControl) => Promise<unknown>,
+  ): Promise<void> {
+    if (this.#stopping !== null) throw new CircusError("conflict", "the agent is about to end");
+    const sequence = new Sequence();
+    this.#sequences.add(sequence);
+    const run = this.#lastSequence.then(() =>
+      sequence.run(inStartOrder(watchers), this.config.circus.warmupDelayS * 1000, work),
+    );
+    this.#lastSequence = run.catch(() => undefined);
+    try {
+      await run;
+    } finally {
+      this.#sequences.delete(sequence);
+    }
+  }
+}

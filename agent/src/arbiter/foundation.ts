@@ -1,0 +1,76 @@
+/**
+ * What has to be there before the first worker: state directory, command and event endpoints, listening
+ * sockets, outbox. All of it or nothing (D15): what was opened before a failure is closed again.
+ */
+import { CircusError, type Clock, type HostName, type Logger, parseHostName } from "@circus-cluster/proto";
+import type { AgentConfig } from "../config/types.ts";
+import { ZmqDoor } from "../doors/zmq.ts";
+import { ZmqPub } from "../doors/zmq-pub.ts";
+import type { Outbox } from "../events/outbox.ts";
+import { SocketRegistry } from "../sockets/registry.ts";
+import { StateDir, stateDirPath } from "../state-dir.ts";
+
+/** The agent's place in its fleet. */
+interface FleetPlace {
+  readonly host: HostName;
+  readonly outbox: Outbox;
+  readonly stateDir: string;
+}
+
+export interface Foundation extends AsyncDisposable {
+  readonly door: ZmqDoor;
+  readonly pub: ZmqPub;
+  readonly sockets: SocketRegistry;
+  /** Null without `[fleet]`. */
+  readonly fleet: FleetPlace | null;
+}
+
+/** @throws CircusError or SocketError with the one line that says what is in the way. */
+export async function layFoundation(config: AgentConfig, clock: Clock, log: Logger): Promise<Foundation> {
+  const { circus } = config;
+  let door: ZmqDoor | null = null;
+  let pub: ZmqPub | null = null;
+  let sockets: SocketRegistry | null = null;
+  let fleet: FleetPlace | null = null;
+  let stateDir: StateDir | null = null;
+  const close = async (): Promise<void> => {
+    await door?.close();
+    await pub?.close();
+    await fleet?.outbox.close();
+    sockets?.close();
+    stateDir?.[Symbol.dispose]();
+  };
+  try {
+    // What another circusd on the same file has comes first: its name makes the clearest message.
+    stateDir = openStateDir(config);
+    door = await ZmqDoor.bind(circus.endpoint, circus.endpointOwner, log);
+    pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
+    sockets = await SocketRegistry.open(config.sockets);
+    fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
+    return { door, pub, sockets, fleet, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Only where something is kept there: the fleet's outbox, or because the file names a place. */
+function openStateDir(config: AgentConfig): StateDir | null {
+  if (config.fleet === null && config.circus.stateDir === null) return null;
+  return StateDir.open(stateDirPath(config.circus, process.env, process.getuid?.() ?? 0));
+}
+
+/** Loaded by need: with it comes the NATS client, for which a plain single host should not pay. */
+async function openOutbox(
+  config: AgentConfig,
+  stateDir: string,
+  clock: Clock,
+  log: Logger,
+): Promise<FleetPlace | null> {
+  if (config.fleet === null) return null;
+  const host = parseHostName(config.fleet.host);
+  if (host === null) throw new CircusError("message", `[fleet] host '${config.fleet.host}' is no host name`);
+  const { Outbox } = await import("../events/outbox.ts");
+  const outbox = Outbox.open({ stateDir, fleet: config.fleet.fleet, host, clock, log });
+  return { host, outbox, stateDir };
+}

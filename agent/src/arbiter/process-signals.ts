@@ -1,0 +1,65 @@
+/** What the agent does on signals (reference §7): INT, TERM and QUIT are a quit, HUP a graceful reload of everything. */
+import { type Logger, reasonOf } from "@circus-cluster/proto";
+import type { AgentView } from "../commands/agent-view.ts";
+import type { Cause } from "../watcher/api.ts";
+
+type Commanded = Pick<AgentView, "quit" | "reloadAll">;
+
+const QUIT_SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
+
+/** Hears signals from the first moment on, also while there is no arbiter yet to obey them (D1). */
+export class ProcessSignals implements Disposable {
+  readonly #log: Logger;
+  readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
+  #arbiter: Commanded | null = null;
+  #quitBy: NodeJS.Signals | null = null;
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#handlers = [
+      ...QUIT_SIGNALS.map((name) => [name, () => this.#onQuit(name)] as const),
+      ["SIGHUP", () => this.#onReload()],
+      // Node would open its debugger; the log file is opened anew by itself.
+      ["SIGUSR1", () => undefined],
+    ];
+    for (const [name, handler] of this.#handlers) process.on(name, handler);
+  }
+
+  get hasQuit(): boolean {
+    return this.#quitBy !== null;
+  }
+
+  attach(arbiter: Commanded): void {
+    this.#arbiter = arbiter;
+    if (this.#quitBy !== null) void arbiter.quit(causeOf(this.#quitBy));
+  }
+
+  detach(): void {
+    this.#arbiter = null;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, handler] of this.#handlers) process.off(name, handler);
+  }
+
+  #onQuit(name: NodeJS.Signals): void {
+    if (this.#quitBy !== null) {
+      this.#log.info("already stopping", { signal: name });
+      return;
+    }
+    this.#quitBy = name;
+    this.#log.info("got signal", { signal: name });
+    void this.#arbiter?.quit(causeOf(name));
+  }
+
+  #onReload(): void {
+    this.#log.info("got signal", { signal: "SIGHUP" });
+    this.#arbiter?.reloadAll(causeOf("SIGHUP"), { graceful: true, sequential: false }).catch((error: unknown) => {
+      this.#log.warning("reload failed", { reason: reasonOf(error) });
+    });
+  }
+}
+
+function causeOf(name: NodeJS.Signals): Cause {
+  return { actor: name, command: null };
+}

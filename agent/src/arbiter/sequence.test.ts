@@ -1,0 +1,62 @@
+import { expect, it } from "vitest";
+import { FakeWatcher, watcherConfig } from "../commands/fake-agent.fixture.ts";
+import { inStartOrder, onAll, Sequence } from "./sequence.ts";
+
+const watchers = ["a", "b", "c"].map((name) => new FakeWatcher(watcherConfig(name)));
+const nameOf = (watcher: { config: { name: string } }) => watcher.config.name;
+
+it("watchers start by priority, the highest first, then by name", () => {
+  const some = [
+    new FakeWatcher(watcherConfig("b")),
+    new FakeWatcher(watcherConfig("low", { priority: -1 })),
+    new FakeWatcher(watcherConfig("high", { priority: 5 })),
+    new FakeWatcher(watcherConfig("a")),
+  ];
+  expect(inStartOrder(some).map(nameOf)).toEqual(["high", "a", "b", "low"]);
+});
+
+it("a failure is named at the end and does not stop the rest", async () => {
+  const seen: string[] = [];
+  const run = new Sequence().run(watchers, 0, (watcher) => {
+    seen.push(nameOf(watcher));
+    return nameOf(watcher) === "b" ? Promise.reject(new Error("no such file")) : Promise.resolve();
+  });
+  await expect(run).rejects.toMatchObject({ code: "failed", message: "b: no such file" });
+  expect(seen).toEqual(["a", "b", "c"]);
+});
+
+it("a watcher that a person took over is left alone", async () => {
+  const sequence = new Sequence();
+  const seen: string[] = [];
+  await sequence.run(watchers, 0, (watcher) => {
+    seen.push(nameOf(watcher));
+    if (watchers[1] !== undefined) sequence.takeOut(watchers[1]);
+    return Promise.resolve();
+  });
+  expect(seen).toEqual(["a", "c"]);
+});
+
+it("an end cuts the pause short and says why", async () => {
+  const sequence = new Sequence();
+  const seen: string[] = [];
+  const began = Date.now();
+  const run = sequence.run(watchers, 60_000, (watcher) => {
+    seen.push(nameOf(watcher));
+    setTimeout(() => sequence.end("overtaken by stop"), 10);
+    return Promise.resolve();
+  });
+  await expect(run).rejects.toMatchObject({ code: "conflict", message: "overtaken by stop" });
+  expect(seen).toEqual(["a"]);
+  expect(Date.now() - began).toBeLessThan(5000);
+});
+
+it("`onAll` waits for all and names those that failed", async () => {
+  let done = 0;
+  const run = onAll(watchers, async (watcher) => {
+    await Promise.resolve();
+    done++;
+    if (nameOf(watcher) !== "b") throw new Error("stuck");
+  });
+  await expect(run).rejects.toMatchObject({ message: "a: stuck; c: stuck" });
+  expect(done).toBe(3);
+});

@@ -1,0 +1,91 @@
+/** How a watcher's processes are made: argv, descriptors, credentials (reference §2.9, §3.3). */
+import { constants } from "node:os";
+import type { WatcherConfig } from "../config/types.ts";
+import { buildArgv, socketNames } from "../process/argv.ts";
+import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
+import { type BoundSocket, SocketError } from "../sockets/bind.ts";
+import type { SocketRegistry } from "../sockets/registry.ts";
+import { close, type NofileLimit } from "../sockets/syscalls.ts";
+import type { SpawnResult, WatcherDeps } from "../watcher/deps.ts";
+import { spawnLookup } from "./spawn-variables.ts";
+import { findGroup, findUser, type User } from "./users.ts";
+
+const SIGNALS: Readonly<Record<string, number>> = constants.signals;
+
+const NOBODY_SET: User = { uid: 0, gid: 0 };
+
+type Refused = Extract<SpawnResult, { ok: false }>;
+type Credentials = Pick<SpawnSpec, "uid" | "gid">;
+
+/** @param nofile the descriptor limit that processes get; null: the agent's own */
+export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | null): WatcherDeps["spawn"] {
+  return ({ config, wid }, onExit) => {
+    const credentials = credentialsOf(config);
+    if ("reason" in credentials) return credentials;
+    const own: BoundSocket[] = [];
+    try {
+      own.push(...openOwn(sockets, config));
+      const fds = new Map(sockets.all().map(({ config: { name }, fd }) => [name, fd]));
+      for (const {
+        config: { name },
+        fd,
+      } of own)
+        fds.set(name, fd);
+      const lookup = spawnLookup(config, wid, (name) => fds.get(name));
+      const { cmd, args, shell, shellArgs } = config;
+      const argv = buildArgv({ cmd, args, shell, shellArgs, wid, lookup });
+      if (!argv.ok) return argv;
+      const spec: SpawnSpec = {
+        argv: argv.words,
+        env: config.env,
+        cwd: config.workingDir,
+        ...credentials,
+        stdin: stdinOf(sockets, config),
+        stdout: config.closeChildStdout ? "ignore" : "inherit",
+        stderr: config.closeChildStderr ? "ignore" : "inherit",
+        fds: config.useSockets ? [...fds.values()] : [],
+        nofile,
+      };
+      return spawnProcess(spec, ({ code, signal }) => {
+        onExit({ code, signal: signal === null ? null : (SIGNALS[signal] ?? null) });
+      });
+    } catch (error) {
+      if (error instanceof SocketError) return { ok: false, reason: error.message };
+      throw error;
+    } finally {
+      for (const { fd } of own) close(fd); // the process has its own by now
+    }
+  };
+}
+
+/** `so_reuseport`: a socket of its own for this process, for each that its command line names. */
+function openOwn(sockets: SocketRegistry, { cmd, args }: WatcherConfig): BoundSocket[] {
+  const texts = [cmd, ...(typeof args === "string" ? [args] : args)];
+  const opened: BoundSocket[] = [];
+  try {
+    for (const name of new Set(texts.flatMap(socketNames))) {
+      const socket = sockets.get(name);
+      if (socket?.config.soReuseport === true) opened.push(sockets.openForSpawn(socket));
+    }
+    return opened;
+  } catch (error) {
+    for (const { fd } of opened) close(fd);
+    throw error;
+  }
+}
+
+function stdinOf(sockets: SocketRegistry, config: WatcherConfig): SpawnSpec["stdin"] {
+  if (config.stdinSocket === null) return config.closeChildStdin ? "ignore" : "inherit";
+  const socket = sockets.get(config.stdinSocket);
+  if (socket === undefined) throw new SocketError(`stdin_socket: no socket '${config.stdinSocket}'`);
+  return socket.fd;
+}
+
+/** Both must exist; number 0 counts as unset; a user alone brings its primary group. */
+function credentialsOf({ uid, gid }: WatcherConfig): Credentials | Refused {
+  const user = uid === null || uid === "" ? NOBODY_SET : findUser(uid);
+  if (user === null) return { ok: false, reason: `uid: no user '${String(uid)}' on this host` };
+  const group = gid === null || gid === "" ? user.gid : findGroup(gid);
+  if (group === null) return { ok: false, reason: `gid: no group '${String(gid)}' on this host` };
+  return { uid: user.uid === 0 ? null : user.uid, gid: group === 0 ? null : group };
+}

@@ -1,0 +1,63 @@
+/** What command handlers see of the agent: the arbiter implements it, tests fake it. */
+import type { CircusReply, HostSnapshot, Logger } from "@circus-cluster/proto";
+import type { AgentConfig } from "../config/types.ts";
+import type { EventBus } from "../events/api.ts";
+import type { SocketItem } from "../sockets/registry.ts";
+import type { GONE, Known, ProcessRecord } from "../stats/sampler.ts";
+import type { Cause, WatcherControl } from "../watcher/api.ts";
+
+/** Sending signals and looking at process trees. */
+export interface ProcessAccess {
+  /** False where the process has gone. */
+  send(pid: number, signum: number): boolean;
+  childrenOf(pid: number): readonly number[];
+  descendantsOf(pid: number): readonly number[];
+}
+
+export interface AgentView {
+  readonly config: AgentConfig;
+  readonly bus: EventBus;
+  readonly log: Logger;
+  readonly processes: ProcessAccess;
+  /** Sorted by name. */
+  watchers(): readonly WatcherControl[];
+  sockets(): readonly SocketItem[];
+  /** The record of reference §8.1. */
+  sample(pid: number, known: Known | null): ProcessRecord | typeof GONE;
+  snapshot(): HostSnapshot;
+
+  /** Starts those with `autostart` one after another, by priority; null: all. */
+  startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void>;
+  /** Stops all of them at once; null: all. */
+  stopMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void>;
+  /** Stops them at once, then starts those that ran or have `autostart`, one after another. */
+  restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void>;
+  /** Reloads every watcher, one after another; starts those that are stopped (reference §5.6). */
+  reloadAll(cause: Cause, options: { readonly graceful: boolean; readonly sequential: boolean }): Promise<void>;
+  /** A person named this watcher: a start of all that is under way leaves it alone from now on. */
+  takeOver(watcher: WatcherControl): void;
+  /**
+   * Ends everything and begins anew from the configuration file; settles when all is stopped.
+   *
+   * @throws CircusError `failed` where the file has errors: then nothing is touched.
+   */
+  restartAgent(cause: Cause): Promise<void>;
+  /** Ends the agent; settles when all watchers are stopped. */
+  quit(cause: Cause): Promise<void>;
+}
+
+/** A request as a door hands it on: decoded, with the asker as the door knows it. */
+export interface CommandRequest {
+  /** Any case. */
+  readonly command: string;
+  /** Must be an object; anything else is answered with an error. */
+  readonly properties: unknown;
+  /** NATS user; null: whoever can reach the local endpoint. */
+  readonly actor: string | null;
+  readonly door: "zmq" | "nats";
+  /** The asker's id, for the audit; null: one is made. */
+  readonly commandId: string | null;
+}
+
+/** Answers every request exactly once and never rejects; the reply lacks only `id`. */
+export type Dispatch = (request: CommandRequest) => Promise<CircusReply>;

@@ -1,0 +1,183 @@
+/** An agent made of fake watchers, for the tests of the command table. */
+import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
+import type { AgentConfig, WatcherConfig } from "../config/types.ts";
+import type { Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "../watcher/api.ts";
+import type { AgentView } from "./agent-view.ts";
+
+export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}): WatcherConfig {
+  return {
+    name,
+    at: null,
+    cmd: "sleep",
+    args: "1000",
+    numprocesses: 1,
+    warmupDelayS: 0,
+    workingDir: "/",
+    shell: false,
+    shellArgs: null,
+    executable: null,
+    uid: null,
+    gid: null,
+    copyEnv: false,
+    copyPath: false,
+    autostart: true,
+    respawn: true,
+    singleton: false,
+    priority: 0,
+    maxRetry: 5,
+    maxAgeS: 0,
+    maxAgeVarianceS: 30,
+    gracefulTimeoutS: 30,
+    stopSignal: 15,
+    stopChildren: false,
+    sendHup: false,
+    useSockets: false,
+    stdinSocket: null,
+    closeChildStdin: true,
+    closeChildStdout: false,
+    closeChildStderr: false,
+    env: {},
+    readyMinUptimeS: 2,
+    extra: {},
+    ...changes,
+  };
+}
+
+/** Remembers its calls as text; fails where `failure` is set. */
+export class FakeWatcher implements WatcherControl {
+  readonly calls: string[] = [];
+  config: WatcherConfig;
+  status: CircusStatus = "active";
+  pids: readonly number[] = [];
+  failure: CircusError | null = null;
+  cause: Cause | null = null;
+
+  constructor(config: WatcherConfig, pids: readonly number[] = []) {
+    this.config = config;
+    this.pids = pids;
+  }
+
+  processes(): readonly ProcessView[] {
+    return this.pids.map((pid, i) => ({ wid: i + 1, pid, startedMs: 5000, health: "healthy", generation: 1 }));
+  }
+
+  snapshot(): WatcherSnapshot {
+    const { name, numprocesses } = this.config;
+    return { name, state: this.status, numprocesses, processes: [], since: 0, generation: 1, reason: null };
+  }
+
+  start(cause: Cause): Promise<ChangeInfo> {
+    return this.#do(cause, "start");
+  }
+  stop(cause: Cause): Promise<ChangeInfo> {
+    return this.#do(cause, "stop");
+  }
+  restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo> {
+    return this.#do(cause, `restart ${String(newerThan)}`);
+  }
+  reload(cause: Cause, options: ReloadOptions): Promise<ChangeInfo> {
+    return this.#do(cause, `reload ${JSON.stringify(options)}`);
+  }
+  async setNumprocesses(cause: Cause, n: number): Promise<number> {
+    await this.#do(cause, `setNumprocesses ${n}`);
+    return n;
+  }
+  async addProcesses(cause: Cause, delta: number): Promise<number> {
+    await this.#do(cause, `addProcesses ${delta}`);
+    return this.config.numprocesses + delta;
+  }
+  async set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#do(cause, `set ${JSON.stringify(options)}`);
+  }
+  async kill(cause: Cause, pid: number | null, signum: number | null, timeoutS: number | null): Promise<void> {
+    await this.#do(cause, `kill ${String(pid)} ${String(signum)} ${String(timeoutS)}`);
+  }
+
+  #do(cause: Cause, what: string): Promise<ChangeInfo> {
+    this.calls.push(what);
+    this.cause = cause;
+    if (this.failure !== null) return Promise.reject(this.failure);
+    return Promise.resolve({ stopped: this.pids, started: [900, 901], kept: [] });
+  }
+}
+
+export interface FakeAgent {
+  readonly view: AgentView;
+  readonly events: EventDraft[];
+  readonly logged: string[];
+  /** What was asked of the agent as a whole, and which signals were sent. */
+  readonly calls: string[];
+}
+
+export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
+  const events: EventDraft[] = [];
+  const logged: string[] = [];
+  const calls: string[] = [];
+  const called = (text: string): Promise<void> => {
+    calls.push(text);
+    return Promise.resolve();
+  };
+  const names = (some: readonly WatcherControl[] | null) => some?.map(({ config }) => config.name).join(",") ?? "all";
+  const config: AgentConfig = {
+    path: "/etc/circus.ini",
+    circus: {
+      endpoint: "tcp://127.0.0.1:5555",
+      endpointOwner: null,
+      pubsubEndpoint: "tcp://127.0.0.1:5556",
+      statsEndpoint: "tcp://127.0.0.1:5557",
+      multicastEndpoint: "udp://237.219.251.97:12027",
+      checkDelayS: 5,
+      warmupDelayS: 0,
+      umask: null,
+      pidfile: null,
+      loglevel: null,
+      logoutput: null,
+      stateDir: null,
+    },
+    watchers: watchers.map((watcher) => watcher.config),
+    sockets: [],
+    fleet: null,
+  };
+  const view: AgentView = {
+    config,
+    bus: {
+      emit: (draft) => events.push(draft),
+      publish: () => undefined,
+    },
+    log: makeLogger((level, text) => void logged.push(`${level} ${text}`)),
+    processes: {
+      send: (pid, signum) => {
+        calls.push(`signal ${pid} ${signum}`);
+        return true;
+      },
+      childrenOf: (pid) => [pid * 10, pid * 10 + 1],
+      descendantsOf: (pid) => [pid * 10, pid * 100],
+    },
+    watchers: () => watchers,
+    sockets: () => [{ fd: 7, name: "web", backlog: 2048, host: "127.0.0.1", port: 8080 }],
+    sample: (pid, known) => ({
+      pid,
+      cmdline: "sleep",
+      username: "root",
+      nice: 0,
+      mem_info1: "1.63M",
+      mem_info2: "2.53M",
+      cpu: 0,
+      mem: 0.007,
+      ctime: "0:00.0",
+      create_time: 5,
+      age: 4,
+      children: [],
+      ...(known === null ? {} : { started: known.startedMs / 1000, wid: known.wid }),
+    }),
+    snapshot: () => ({ v: 1, epoch: 1, seq: 2, time: 3, version: "x", labels: {}, watchers: [] }),
+    startMany: (some) => called(`startMany ${names(some)}`),
+    stopMany: (some) => called(`stopMany ${names(some)}`),
+    restartMany: (some) => called(`restartMany ${names(some)}`),
+    reloadAll: (_cause, options) => called(`reloadAll ${JSON.stringify(options)}`),
+    takeOver: (watcher) => void called(`takeOver ${watcher.config.name}`),
+    restartAgent: () => called("restartAgent"),
+    quit: () => called("quit"),
+  };
+  return { view, events, logged, calls };
+}

@@ -1,0 +1,281 @@
+/**
+ * The agent's side of the fleet: one connection that is looked for for ever, the heartbeat, the snapshot, the
+ * outbox's way out and the command door. Whatever NATS does, nothing here stops or delays a worker.
+ *
+ * The heartbeat is sent from the agent's main loop: a blocked loop shows as a late host.
+ */
+import { loadavg } from "node:os";
+import {
+  type Clock,
+  type Heartbeat,
+  type HostName,
+  type HostSnapshot,
+  type Logger,
+  parseHostName,
+  reasonOf,
+  Subjects,
+  VERSION,
+} from "@circus-cluster/proto";
+import {
+  type Credentials,
+  connectFleet,
+  FleetConnectError,
+  type FleetConnection,
+  type FleetStatus,
+  readCredentials,
+} from "@circus-cluster/proto/nats";
+import type { Dispatch } from "../commands/agent-view.ts";
+import { Answers } from "../commands/answers.ts";
+import type { FleetConfig } from "../config/types.ts";
+import { NatsDoor } from "../doors/nats.ts";
+import type { EventBus } from "../events/api.ts";
+import type { Outbox } from "../events/outbox.ts";
+import { Complaints } from "./complaints.ts";
+
+const HEARTBEAT_MS = 5000;
+const JITTER = 0.1;
+/** A snapshot follows a (re)connect within this, spread so that a fleet does not send them all at once. */
+const SNAPSHOT_MS = 1000;
+/** An unreachable NATS is said once, then again after this. */
+const COMPLAIN_MS = 600_000;
+/** Longest wait for the last events at a clean stop. */
+const DRAIN_MS = 2000;
+const RETRY_MS = 2000;
+const REBUILD_MS = 30_000;
+
+export interface FleetDoorOptions {
+  readonly config: FleetConfig;
+  readonly stateDir: string;
+  readonly dispatch: Dispatch;
+  /** Its epoch, seq and time are filled in here. */
+  readonly snapshot: () => HostSnapshot;
+  readonly outbox: Outbox;
+  readonly bus: EventBus;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Between two heartbeats, ± 10 %; default {@link HEARTBEAT_MS}. */
+  readonly heartbeatMs?: number | undefined;
+}
+
+export interface FleetDoor extends AsyncDisposable {
+  readonly isConnected: boolean;
+  /** Sends what is left (for at most some seconds), says goodbye, closes. The outbox stays open. */
+  close(): Promise<void>;
+}
+
+/** The credentials of the configuration, checked against it. @throws Error with one line. */
+export function agentCredentials(config: FleetConfig): Credentials | null {
+  if (config.credentials === null) return null;
+  const credentials = readCredentials(config.credentials);
+  const { fleet, role, name } = credentials;
+  if (fleet !== config.fleet || role !== "agent" || name !== config.host) {
+    throw new Error(
+      `credentials ${config.credentials}: they are of the ${role} ${name} of fleet ${fleet}, ` +
+        `not of the agent ${config.host} of fleet ${config.fleet}`,
+    );
+  }
+  return credentials;
+}
+
+/**
+ * Starts looking for NATS in the background and returns at once.
+ *
+ * @throws Error with one line where the credentials or the state directory cannot be used: then nothing runs.
+ */
+export function startFleetDoor(options: FleetDoorOptions): FleetDoor {
+  const credentials = agentCredentials(options.config);
+  const host = parseHostName(options.config.host);
+  if (host === null) throw new Error(`${JSON.stringify(options.config.host)} is no host name of a fleet`);
+  const { stateDir, clock, log } = options;
+  const answers = Answers.open({ stateDir, clock, log });
+  return new Door(options, host, credentials, answers);
+}
+
+class Door implements FleetDoor {
+  readonly #options: FleetDoorOptions;
+  readonly #host: HostName;
+  readonly #credentials: Credentials | null;
+  readonly #answers: Answers;
+  readonly #subjects: Subjects;
+  readonly #commands: NatsDoor;
+  readonly #complaints: Complaints;
+  readonly #stop = new AbortController();
+  readonly #loop: Promise<void>;
+  #connection: FleetConnection | null = null;
+  #beat: NodeJS.Timeout | undefined;
+  #picture: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: FleetDoorOptions, host: HostName, credentials: Credentials | null, answers: Answers) {
+    this.#options = options;
+    this.#host = host;
+    this.#credentials = credentials;
+    this.#answers = answers;
+    this.#subjects = new Subjects(options.config.fleet);
+    this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers });
+    this.#complaints = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
+    this.#loop = this.#run();
+  }
+
+  get isConnected(): boolean {
+    return this.#connection?.isConnected === true;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#beat);
+    clearTimeout(this.#picture);
+    const connection = this.#connection;
+    if (connection?.isConnected === true) {
+      await this.#drain(connection);
+      this.#sendHeartbeat(true);
+    }
+    this.#stop.abort();
+    await connection?.close();
+    await this.#loop;
+    this.#answers.close();
+  }
+
+  async #drain(connection: FleetConnection): Promise<void> {
+    const { outbox, clock } = this.#options;
+    const deadline = clock.monotonic() + DRAIN_MS;
+    while (outbox.backlog > 0 && connection.isConnected && clock.monotonic() < deadline) await sleep(20);
+  }
+
+  async #run(): Promise<void> {
+    const { outbox, log } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const connection = await this.#connect();
+        this.#connection = connection;
+        this.#commands.serve(connection);
+        outbox.attach(connection);
+        this.#isBack();
+        const reason = await connection.closed;
+        if (reason !== null) log.error("the connection to the fleet has ended for good; making a new one", { reason });
+      } catch (error) {
+        if (error instanceof FleetConnectError && error.code === "aborted") return;
+        log.error("the fleet cannot be joined", { reason: reasonOf(error) });
+        await sleep(REBUILD_MS, this.#stop.signal);
+      } finally {
+        outbox.detach();
+        this.#connection = null;
+        clearTimeout(this.#beat);
+        clearTimeout(this.#picture);
+      }
+    }
+  }
+
+  #connect(): Promise<FleetConnection> {
+    const { natsUrls, host, tlsCa, tlsCert, tlsKey } = this.#options.config;
+    return connectFleet({
+      servers: natsUrls,
+      name: host,
+      credentials: this.#credentials,
+      tls: { ca: tlsCa, cert: tlsCert, key: tlsKey },
+      mode: "service",
+      retryMs: RETRY_MS,
+      signal: this.#stop.signal,
+      onStatus: (status) => this.#onStatus(status),
+    });
+  }
+
+  #onStatus(status: FleetStatus): void {
+    const { log, outbox } = this.#options;
+    switch (status.kind) {
+      case "connected":
+        this.#complaints.clear();
+        log.info("connected to the fleet", { server: status.server });
+        if (status.isFirst) return; // `#run` goes on with it
+        outbox.connected();
+        this.#isBack();
+        return;
+      case "disconnected":
+        outbox.disconnected();
+        clearTimeout(this.#beat);
+        clearTimeout(this.#picture);
+        if (!this.#stop.signal.aborted) {
+          log.warning("disconnected from the fleet; trying again", { reason: status.reason ?? undefined });
+        }
+        return;
+      case "unreachable":
+        this.#complain("the fleet is unreachable; trying again", status.reason);
+        return;
+      case "forbidden":
+        this.#complain("the broker refused", `${status.operation} ${status.subject}`);
+        return;
+      case "error":
+        this.#complain("trouble with the fleet's connection", status.reason);
+        return;
+      case "closed":
+        return;
+      default:
+        status satisfies never;
+    }
+  }
+
+  #complain(text: string, reason: string): void {
+    if (this.#complaints.isNews(`${text} ${reason}`)) this.#options.log.warning(text, { reason });
+  }
+
+  /** After a connect or reconnect: everybody may have forgotten us. */
+  #isBack(): void {
+    this.#sendHeartbeat(false);
+    clearTimeout(this.#picture);
+    this.#picture = setTimeout(() => this.#sendSnapshot(), Math.random() * SNAPSHOT_MS);
+  }
+
+  #sendHeartbeat(isLeaving: boolean): void {
+    const { outbox, clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    clearTimeout(this.#beat);
+    const beat: Heartbeat = {
+      v: 1,
+      epoch: outbox.epoch,
+      seq: outbox.seq,
+      time: clock.wall(),
+      interval: heartbeatMs,
+      version: VERSION,
+      load: loadavg()[0] ?? 0,
+      backlog: outbox.backlog,
+      ...(isLeaving ? { leaving: true } : {}),
+    };
+    this.#publish(this.#subjects.heartbeat(this.#host), beat);
+    if (isLeaving) return;
+    const jitter = 1 + JITTER * (2 * Math.random() - 1);
+    this.#beat = setTimeout(() => this.#sendHeartbeat(false), heartbeatMs * jitter);
+  }
+
+  #sendSnapshot(): void {
+    const { outbox, clock, snapshot } = this.#options;
+    const { epoch, seq } = outbox;
+    this.#publish(this.#subjects.snapshot(this.#host), { ...snapshot(), epoch, seq, time: clock.wall() });
+  }
+
+  #publish(subject: string, payload: object): void {
+    try {
+      this.#connection?.publish(subject, payload);
+    } catch (error) {
+      this.#complain("a message to the fleet cannot be sent", `${subject}: ${reasonOf(error)}`);
+    }
+  }
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
+}

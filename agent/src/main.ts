@@ -1,0 +1,91 @@
+/** circusd: command line, signals, pid file, exit codes; nothing else (reference §7). */
+import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, type LogLevel, reasonOf } from "@circus-cluster/proto";
+import { ProcessSignals } from "./arbiter/process-signals.ts";
+import { Arbiter } from "./arbiter.ts";
+import { checkReport, formatDiagnostics } from "./config/check.ts";
+import { loadConfig } from "./config/load.ts";
+import type { AgentConfig } from "./config/types.ts";
+import { type AgentLog, openLog } from "./log/logger.ts";
+import { type Options, parseOptions, USAGE } from "./options.ts";
+import { PidFile } from "./pidfile.ts";
+import { sealInheritedDescriptors, takeStartNofile } from "./process/inherited.ts";
+import { SocketError } from "./sockets/bind.ts";
+import type { NofileLimit } from "./sockets/syscalls.ts";
+
+type RunOptions = Extract<Options, { kind: "run" }>;
+
+async function main(options: Options, nofile: NofileLimit | null): Promise<number> {
+  switch (options.kind) {
+    case "help":
+      process.stdout.write(`${options.text}\n`);
+      return 0;
+    case "version":
+      process.stdout.write(`${CIRCUS_VERSION}\n`);
+      return 0;
+    case "usage-error":
+      process.stderr.write(`${USAGE}\ncircusd: error: ${options.message}\n`);
+      return 2;
+    case "check":
+      return check(options.configPath, options.json);
+    case "run":
+      return await run(options, nofile);
+    default:
+      return options satisfies never;
+  }
+}
+
+function complain(line: string): void {
+  process.stderr.write(`circusd: ${line}\n`);
+}
+
+function check(path: string, json: boolean): number {
+  const result = loadConfig(path);
+  if (json) process.stdout.write(`${JSON.stringify(checkReport(result, process.cwd()), null, 2)}\n`);
+  else for (const line of formatDiagnostics(result.diagnostics, process.cwd())) process.stderr.write(`${line}\n`);
+  return result.config === null ? 1 : 0;
+}
+
+async function run(options: RunOptions, nofile: NofileLimit | null): Promise<number> {
+  const { config, diagnostics } = loadConfig(options.configPath);
+  for (const line of formatDiagnostics(diagnostics, process.cwd())) process.stderr.write(`${line}\n`);
+  if (config === null) return 1;
+  try {
+    using log = openLog(logOptions(options, config));
+    if (config.circus.umask !== null) process.umask(config.circus.umask);
+    const pidfile = options.pidfile ?? config.circus.pidfile;
+    using _pid = pidfile === null ? null : PidFile.create(pidfile);
+    await live(config, options.configPath, log, nofile);
+    return 0;
+  } catch (error) {
+    const isBug = !isCircusError(error) && !(error instanceof SocketError);
+    complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
+    return 1;
+  }
+}
+
+function logOptions(options: RunOptions, { circus }: AgentConfig): { level: LogLevel; output: string | null } {
+  const wanted = options.loglevel ?? circus.loglevel;
+  return {
+    level: LOG_LEVELS.find((level) => level === wanted) ?? "info",
+    output: options.logoutput ?? circus.logoutput,
+  };
+}
+
+/** One arbiter after another, until one ends for good. */
+async function live(first: AgentConfig, path: string, { logger }: AgentLog, limit: NofileLimit | null): Promise<void> {
+  using signals = new ProcessSignals(logger);
+  for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
+    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile: limit, reload: () => loadConfig(path) });
+    arbiter.start();
+    signals.attach(arbiter);
+    const end = await arbiter.ended;
+    signals.detach();
+    config = end.kind === "restart" ? end.config : null;
+  }
+  logger.info("circusd stopped");
+}
+
+sealInheritedDescriptors();
+const startNofile = takeStartNofile(process.env);
+process.title = "circusd";
+process.exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);
