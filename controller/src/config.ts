@@ -1,0 +1,240 @@
+/** `controller.ini` → settings. Every mistake is one line `FILE:LINE: …`; all of them are collected. */
+import { readFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { type Millis, parseDuration, parseUserName, reasonOf, type UserName } from "@circus-cluster/proto";
+import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluster/proto/nats";
+import { parse as parseIni } from "ini";
+import { type IniPlaces, locate } from "./config-lines.ts";
+import { nearest } from "./nearest.ts";
+import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
+import { ROLLOUT_TIMINGS, type RolloutTimings } from "./rollout/state.ts";
+
+export interface ControllerConfig {
+  readonly natsUrls: readonly string[];
+  readonly fleet: string;
+  readonly name: UserName;
+  /** Null: without authentication (a private test server). */
+  readonly credentials: Credentials | null;
+  readonly stateDir: string;
+  readonly tls: TlsFiles;
+  readonly timings: Timings;
+}
+
+/** How fast things happen; only tests change them, by the undocumented key `timings`. */
+interface Timings {
+  readonly presence: PresenceTimings;
+  readonly rollout: RolloutTimings;
+  /** How often silence and countdowns are looked at. */
+  readonly tickMs: Millis;
+}
+
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: ControllerConfig }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export interface ConfigWorld {
+  /** Short name of this machine. */
+  readonly hostName: string;
+  /** Where state is kept unless `state_dir` says. */
+  readonly stateDir: string;
+}
+
+const SECTION = "controller";
+const KEYS = ["nats_url", "fleet", "credentials", "state_dir", "name", "tls_ca", "tls_cert", "tls_key"] as const;
+type Key = (typeof KEYS)[number] | "timings";
+const TOKEN_RULE = "letters, digits, '_' and '-', 1 to 64, the first a letter or digit";
+
+export function worldOf(env: NodeJS.ProcessEnv, uid: number): ConfigWorld {
+  const [hostName = ""] = hostname().split(".");
+  const userState = env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
+  return { hostName, stateDir: uid === 0 ? "/var/lib/circus-controller" : join(userState, "circus-controller") };
+}
+
+/** Reads and checks a file, and the credentials it names. */
+export function loadConfig(file: string, world: ConfigWorld): LoadedConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const words: Readonly<Record<string, string>> = {
+      ENOENT: "no such file",
+      EACCES: "permission denied",
+      EISDIR: "it is a directory",
+    };
+    return { ok: false, problems: [`${file}: ${words[code] ?? reasonOf(error)}`] };
+  }
+  return new Reader(file, text, world).config();
+}
+
+class Reader {
+  readonly #file: string;
+  readonly #world: ConfigWorld;
+  readonly #places: IniPlaces;
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #problems: { readonly line: number; readonly text: string }[] = [];
+
+  constructor(file: string, text: string, world: ConfigWorld) {
+    this.#file = file;
+    this.#world = world;
+    this.#places = locate(text);
+    const sections = parseIni(text) as Readonly<Record<string, unknown>>;
+    const section = sections[SECTION];
+    this.#values = typeof section === "object" && section !== null ? (section as Record<string, unknown>) : {};
+  }
+
+  config(): LoadedConfig {
+    this.#checkShape();
+    const natsUrls = this.#natsUrls();
+    const fleet = this.#fleet();
+    const credentials = this.#credentials(fleet);
+    const name = this.#name(credentials);
+    const stateDir = this.#path("state_dir") ?? this.#world.stateDir;
+    const tls = this.#tls();
+    const timings = this.#timings();
+    if (this.#problems.length > 0 || name === null) {
+      const sorted = [...this.#problems].sort((a, b) => a.line - b.line);
+      return { ok: false, problems: sorted.map(({ line, text }) => `${this.#file}:${line}: ${text}`) };
+    }
+    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, timings } };
+  }
+
+  #checkShape(): void {
+    const { sections, keys, strange } = this.#places;
+    for (const { line, text } of strange) this.#problem(line, `'${text.slice(0, 60)}' is no 'key = value'`);
+    for (const { name, line } of sections) {
+      if (name !== SECTION) this.#problem(line, `unknown section [${name}]; there is only [${SECTION}]`);
+    }
+    if (!sections.some(({ name }) => name === SECTION)) this.#problem(1, `section [${SECTION}] is missing`);
+    const first = new Map<string, number>();
+    for (const { section, key, line } of keys) {
+      if (section === null) this.#problem(line, `'${key}' stands before the section [${SECTION}]`);
+      if (section !== SECTION) continue;
+      const before = first.get(key);
+      if (before !== undefined) this.#problem(line, `'${key}' was given on line ${before} already`);
+      else first.set(key, line);
+      if ([...KEYS, "timings"].includes(key)) continue;
+      const meant = nearest(key, KEYS);
+      const end = meant === null ? `; known: ${KEYS.join(", ")}` : `; did you mean '${meant}'?`;
+      this.#problem(line, `unknown key '${key}'${end}`);
+    }
+  }
+
+  #natsUrls(): readonly string[] {
+    const text = this.#text("nats_url");
+    if (text === null) {
+      if (this.#lineOf("nats_url") === null) this.#problem(this.#sectionLine, "'nats_url' is missing");
+      return [];
+    }
+    const urls = text.split(/[\s,]+/).filter((url) => url !== "");
+    for (const url of urls) {
+      const match = /^(?:(?:nats|tls):\/\/)?([^\s/]+?)(?::(\d{1,5}))?\/?$/i.exec(url);
+      if (match?.[1]?.includes("@") === true) {
+        this.#wrong("nats_url", "user and password do not belong in it; use 'credentials'");
+      } else if (match === null || Number(match[2] ?? 0) > 65_535) {
+        this.#wrong("nats_url", `'${url}' is not nats://HOST:PORT or tls://HOST:PORT`);
+      }
+    }
+    return urls;
+  }
+
+  #fleet(): string {
+    const fleet = this.#text("fleet") ?? "main";
+    if (parseUserName(fleet) === null) this.#wrong("fleet", `'${fleet}' is no name of a fleet: ${TOKEN_RULE}`);
+    return fleet;
+  }
+
+  #credentials(fleet: string): Credentials | null {
+    const path = this.#path("credentials");
+    if (path === null) return null;
+    try {
+      const credentials = readCredentials(path);
+      const { role, name } = credentials;
+      if (role !== "controller") this.#wrong("credentials", `they are of the ${role} '${name}', not of a controller`);
+      else if (credentials.fleet !== fleet) {
+        this.#wrong("credentials", `they are of fleet '${credentials.fleet}', not of '${fleet}'`);
+      }
+      return credentials;
+    } catch (error) {
+      this.#wrong("credentials", reasonOf(error));
+      return null;
+    }
+  }
+
+  #name(credentials: Credentials | null): UserName | null {
+    const written = this.#text("name");
+    const text = written ?? credentials?.name ?? this.#world.hostName;
+    const name = parseUserName(text);
+    if (name === null) {
+      const advice = written === null ? " (the name of this machine); set 'name'" : "";
+      this.#wrong("name", `'${text}' is no name of a controller: ${TOKEN_RULE}${advice}`);
+    } else if (credentials !== null && credentials.name !== text) {
+      this.#wrong("name", `the credentials are of '${credentials.name}', not of '${text}'`);
+    }
+    return name;
+  }
+
+  #tls(): TlsFiles {
+    const tls = { ca: this.#path("tls_ca"), cert: this.#path("tls_cert"), key: this.#path("tls_key") };
+    if (tls.cert !== null && tls.key === null) this.#wrong("tls_cert", "it needs 'tls_key'");
+    if (tls.key !== null && tls.cert === null) this.#wrong("tls_key", "it needs 'tls_cert'");
+    return tls;
+  }
+
+  #timings(): Timings {
+    const given = new Map<string, Millis>();
+    for (const part of (this.#text("timings") ?? "").split(/\s+/).filter((word) => word !== "")) {
+      const [name = "", text = ""] = part.split("=");
+      const ms = parseDuration(text);
+      if (ms === null || !["lost", "grace", "answer", "resend", "tick"].includes(name)) {
+        this.#wrong("timings", `'${part}' is none of lost, grace, answer, resend, tick = DURATION`);
+      } else given.set(name, ms);
+    }
+    const { lostMs, graceMs } = PRESENCE_TIMINGS;
+    const { answerMs, resendMs } = ROLLOUT_TIMINGS;
+    return {
+      presence: { ...PRESENCE_TIMINGS, lostMs: given.get("lost") ?? lostMs, graceMs: given.get("grace") ?? graceMs },
+      rollout: {
+        ...ROLLOUT_TIMINGS,
+        answerMs: given.get("answer") ?? answerMs,
+        resendMs: given.get("resend") ?? resendMs,
+      },
+      tickMs: given.get("tick") ?? TICK_MS,
+    };
+  }
+
+  /** Null where the key is missing, or empty (a mistake that is noted). */
+  #text(key: Key): string | null {
+    if (this.#lineOf(key) === null) return null;
+    const value = this.#values[key];
+    const text = typeof value === "string" || typeof value === "boolean" ? String(value).trim() : "";
+    if (text === "") this.#wrong(key, `'${key}' is empty`);
+    return text === "" ? null : text;
+  }
+
+  /** Relative to the directory of the file. */
+  #path(key: Key): string | null {
+    const text = this.#text(key);
+    if (text === null || isAbsolute(text)) return text;
+    return resolve(dirname(this.#file), text);
+  }
+
+  get #sectionLine(): number {
+    return this.#places.sections.find(({ name }) => name === SECTION)?.line ?? 1;
+  }
+
+  #lineOf(key: Key): number | null {
+    return this.#places.keys.find((place) => place.section === SECTION && place.key === key)?.line ?? null;
+  }
+
+  #wrong(key: Key, text: string): void {
+    this.#problem(this.#lineOf(key) ?? this.#sectionLine, text);
+  }
+
+  #problem(line: number, text: string): void {
+    this.#problems.push({ line, text });
+  }
+}
+
+const TICK_MS = 250;

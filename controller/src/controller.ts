@@ -1,0 +1,277 @@
+/**
+ * Puts the parts of a controller together: connection, ingest, presence, live pictures, rollouts, door. Opens in
+ * this order, closes in reverse.
+ */
+import {
+  type FleetEvent,
+  type HostName,
+  type Logger,
+  type RolloutAdvice,
+  type RolloutRecord,
+  reasonOf,
+  Subjects,
+} from "@circus-cluster/proto";
+import { connectFleet, type FleetConnection, type FleetStatus } from "@circus-cluster/proto/nats";
+import type { ControllerConfig } from "./config.ts";
+import { Answers } from "./doors/answers.ts";
+import { NatsDoor } from "./doors/nats.ts";
+import { FleetEvents } from "./fleet-events.ts";
+import { FleetView } from "./fleet-view.ts";
+import { Consumer } from "./ingest/consumer.ts";
+import { Writer } from "./ingest/writer.ts";
+import { Commander } from "./live/commander.ts";
+import { Keeper } from "./live/keeper.ts";
+import type { LiveHost } from "./live/model.ts";
+import { PresenceRunner } from "./presence/runner.ts";
+import { type PlanHost } from "./rollout/plan.ts";
+import { Rollouts } from "./rollout/rollouts.ts";
+import { viewOf } from "./rollout/runner.ts";
+import type { Sight } from "./rollout/state.ts";
+import { RolloutStore } from "./rollout/store.ts";
+import { readMeta, type Stores, writeMeta } from "./store/database.ts";
+import { lastSeq } from "./store/queries/last-seq.ts";
+import { rememberPicture } from "./store/remember.ts";
+
+const CLOSE_MS = 2000;
+
+export class Controller implements AsyncDisposable {
+  readonly #config: ControllerConfig;
+  readonly #stores: Stores;
+  readonly #log: Logger;
+  readonly #connection: FleetConnection;
+  readonly #subjects: Subjects;
+  readonly #events: FleetEvents;
+  readonly #presence: PresenceRunner;
+  readonly #keeper: Keeper;
+  readonly #consumer: Consumer;
+  readonly #rollouts: Rollouts;
+  readonly #door: NatsDoor;
+  #closing: Promise<void> | null = null;
+
+  /** Listens and works from here on. */
+  private constructor(config: ControllerConfig, stores: Stores, log: Logger, connection: FleetConnection) {
+    this.#config = config;
+    this.#stores = stores;
+    this.#log = log;
+    this.#connection = connection;
+    const { fleet, name, timings } = config;
+    const subjects = new Subjects(fleet);
+    this.#subjects = subjects;
+    this.#events = new FleetEvents({ connection, subjects, epoch: takeEpoch(stores), log });
+    const emit = (draft: Parameters<FleetEvents["emit"]>[0]): boolean => this.#events.emit(draft);
+    this.#presence = new PresenceRunner({
+      db: stores.events,
+      timings: timings.presence,
+      tickMs: timings.tickMs,
+      emit,
+      lastSeq: (host, epoch) => lastSeq(stores.events, host, epoch),
+      onBeat: (host, beat) => this.#keeper.heard(host, beat, performance.now()),
+      onChange: (host) => this.#rollouts.see(host),
+      log,
+    });
+    const clockDelayMs = (host: string): number => this.#presence.clockDelayMs(host);
+    const commander = new Commander({ connection, subjects, controller: name, clockDelayMs });
+    this.#keeper = new Keeper({
+      commander,
+      log,
+      onChange: (host) => this.#rollouts.see(host),
+      onSnapshot: (host, live) => this.#remember(host, live),
+    });
+    const { events: db } = stores;
+    const view = new FleetView({ db, fleet, presence: this.#presence, live: this.#keeper });
+    this.#rollouts = new Rollouts({
+      store: new RolloutStore(stores.rollouts),
+      commander,
+      look: (host) => this.#keeper.look(host),
+      sight: (host, watcher) => this.#sight(host, watcher),
+      emit,
+      timings: timings.rollout,
+      tickMs: timings.tickMs,
+      log,
+      fleet,
+      known: (watcher): readonly PlanHost[] => view.plannable(watcher),
+      publish: (record) => this.#advise(record),
+    });
+    this.#consumer = new Consumer({
+      connection,
+      subjects,
+      writer: new Writer(db, subjects),
+      log,
+      onEvents: (events) => this.#keeper.events(events),
+    });
+    this.#door = new NatsDoor({
+      connection,
+      subjects,
+      controller: name,
+      answers: new Answers({ view, rollouts: this.#rollouts }),
+      log,
+    });
+    this.#listen();
+  }
+
+  /**
+   * Connects, which may take for ever, and starts.
+   *
+   * @param signal ends the attempts
+   * @returns null where the signal came first
+   * @throws Error with one line for TLS files that cannot be read, and for a bad seed
+   */
+  static async start(
+    config: ControllerConfig,
+    stores: Stores,
+    log: Logger,
+    signal: AbortSignal,
+  ): Promise<Controller | null> {
+    const complaints = new Complaints(log);
+    // A status may come while nobody is there yet to hear of it.
+    let controller: Controller | null = null;
+    let connection: FleetConnection;
+    try {
+      connection = await connectFleet({
+        servers: config.natsUrls,
+        name: config.name,
+        credentials: config.credentials,
+        tls: config.tls,
+        mode: "service",
+        signal,
+        onStatus: (status) => {
+          complaints.take(status);
+          controller?.onStatus(status);
+        },
+      });
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
+    }
+    controller = new Controller(config, stores, log, connection);
+    return controller;
+  }
+
+  /** Resolves where the connection ends for good although nobody closed it. */
+  get failed(): Promise<string | null> {
+    return this.#connection.closed;
+  }
+
+  onStatus(status: FleetStatus): void {
+    if (this.#closing !== null) return;
+    if (status.kind === "disconnected") {
+      this.#presence.listening(false);
+      this.#rollouts.online(false);
+    } else if (status.kind === "connected" && !status.isFirst) this.#isBack();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  #listen(): void {
+    const { all } = this.#subjects;
+    const host = (subject: string): HostName | null => {
+      const parsed = this.#subjects.parse(subject);
+      return parsed?.kind === "hb" || parsed?.kind === "snap" ? parsed.host : null;
+    };
+    this.#connection.subscribe(all.heartbeats(), (message) => {
+      const from = host(message.subject);
+      if (from !== null) this.#presence.beat(from, message.json());
+    });
+    this.#connection.subscribe(all.snapshots(), (message) => {
+      const from = host(message.subject);
+      if (from !== null) this.#keeper.took(from, message.json());
+    });
+    this.#isBack();
+    this.#consumer.start();
+    this.#rollouts.resume();
+  }
+
+  /** Connected, or connected again: what was missed is asked for. */
+  #isBack(): void {
+    this.#presence.listening(true);
+    this.#consumer.restart();
+    for (const host of this.#presence.hosts) void this.#keeper.look(host);
+    this.#rollouts.online(true);
+  }
+
+  #sight(host: string, watcher: string): Sight {
+    const presence = this.#presence.view(host)?.presence;
+    return {
+      view: viewOf(this.#keeper.get(host), watcher),
+      isLost: presence === "lost" || presence === "left",
+    };
+  }
+
+  #remember(host: HostName, live: LiveHost): void {
+    try {
+      rememberPicture(this.#stores.events, host, live);
+    } catch (error) {
+      this.#log.warning("a picture cannot be stored", { host, reason: reasonOf(error) });
+    }
+  }
+
+  #advise(record: RolloutRecord): void {
+    const advice: RolloutAdvice = { v: 1, rollout: record };
+    try {
+      this.#connection.publish(this.#subjects.advice(this.#config.name, "rollout"), advice);
+    } catch (error) {
+      this.#log.warning("the progress of a rollout cannot be told", { rollout: record.id, reason: reasonOf(error) });
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#door[Symbol.dispose]();
+    this.#rollouts[Symbol.dispose]();
+    await this.#events.close(CLOSE_MS);
+    await this.#consumer[Symbol.asyncDispose]();
+    this.#presence[Symbol.dispose]();
+    await this.#connection.close(CLOSE_MS);
+  }
+}
+
+/** The number of this life among the controllers' own events: on disk before the first of them is numbered. */
+function takeEpoch({ rollouts }: Stores): FleetEvent["epoch"] {
+  const epoch = Math.max(Number(readMeta(rollouts, "fleet_epoch") ?? 0) + 1, Date.now());
+  writeMeta(rollouts, "fleet_epoch", epoch);
+  return epoch;
+}
+
+/** Says each trouble with the connection once, until it is over. */
+class Complaints {
+  readonly #log: Logger;
+  #last = "";
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  take(status: FleetStatus): void {
+    switch (status.kind) {
+      case "connected":
+        this.#last = "";
+        this.#log.info("connected to the fleet", { server: status.server });
+        return;
+      case "disconnected":
+        this.#log.warning("disconnected from the fleet; trying again", { reason: status.reason });
+        return;
+      case "unreachable":
+        this.#once("the fleet is unreachable; trying again", status.reason);
+        return;
+      case "forbidden":
+        this.#once("the broker refused", `${status.operation} ${status.subject}`);
+        return;
+      case "error":
+        this.#once("trouble with the connection to the fleet", status.reason);
+        return;
+      case "closed":
+        return;
+      default:
+        status satisfies never;
+    }
+  }
+
+  #once(text: string, reason: string): void {
+    const key = `${text} ${reason}`;
+    if (key === this.#last) return;
+    this.#last = key;
+    this.#log.warning(text, { reason });
+  }
+}

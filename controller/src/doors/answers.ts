@@ -1,0 +1,84 @@
+/** The questions and changes of the fleet, verb by verb: checked properties in, result out. No transport. */
+import {
+  CircusError,
+  type ErrorCode,
+  FLEET_CONTROLS,
+  FLEET_QUERIES,
+  type FleetAnswers,
+  isCircusError,
+  issueText,
+  parse,
+  type Schema,
+} from "@circus-cluster/proto";
+import type { FleetView } from "../fleet-view.ts";
+import type { Rollouts } from "../rollout/rollouts.ts";
+
+export interface AnswerParts {
+  readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt">;
+  readonly rollouts: Pick<Rollouts, "plan" | "start" | "list" | "show">;
+}
+
+/** As it came through a door that has proven who asks. */
+export interface Question {
+  /** `q` asks, `ctl` changes: the broker knows rights by this. */
+  readonly door: "q" | "ctl";
+  readonly verb: string;
+  readonly properties: unknown;
+  readonly actor: string;
+}
+
+export type AnswerResult =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly code: ErrorCode; readonly reason: string };
+
+type Handler = (properties: unknown, actor: string) => unknown;
+
+/** Checks, then answers; the verb says what the answer has to be. The schema of the table is the only way in. */
+function handler<V extends keyof FleetAnswers, T>(
+  _verb: V,
+  schema: Schema<T>,
+  answer: (properties: T, actor: string) => FleetAnswers[V],
+): Handler {
+  return (given, actor) => {
+    const parsed = parse(schema, given);
+    if (!parsed.ok) throw new CircusError("message", issueText(parsed.issues));
+    return answer(parsed.value, actor);
+  };
+}
+
+export class Answers {
+  readonly #handlers: Readonly<Record<Question["door"], ReadonlyMap<string, Handler>>>;
+
+  constructor({ view, rollouts }: AnswerParts) {
+    const Q = FLEET_QUERIES;
+    const q: Readonly<Record<keyof typeof Q, Handler>> = {
+      status: handler("status", Q.status, (query) => view.status(query)),
+      hosts: handler("hosts", Q.hosts, (query) => view.hosts(query)),
+      history: handler("history", Q.history, (query) => view.history(query)),
+      "history-at": handler("history-at", Q["history-at"], (query) => view.historyAt(query)),
+      "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({ rollouts: rollouts.list(limit) })),
+      "rollout-show": handler("rollout-show", Q["rollout-show"], ({ id }) => rollouts.show(id)),
+    };
+    const C = FLEET_CONTROLS;
+    const ctl: Readonly<Record<keyof typeof C, Handler>> = {
+      "rollout-plan": handler("rollout-plan", C["rollout-plan"], (request, actor) => rollouts.plan(request, actor)),
+      "rollout-start": handler("rollout-start", C["rollout-start"], (request, actor) => rollouts.start(request, actor)),
+    };
+    this.#handlers = { q: new Map(Object.entries(q)), ctl: new Map(Object.entries(ctl)) };
+  }
+
+  /** @throws what is our bug; a mistake of the asker is an answer */
+  answer({ door, verb, properties, actor }: Question): AnswerResult {
+    const handle = this.#handlers[door].get(verb);
+    if (handle === undefined) {
+      const what = door === "q" ? "question" : "change";
+      return { ok: false, code: "command-unknown", reason: `no ${what} '${verb}' is known` };
+    }
+    try {
+      return { ok: true, result: handle(properties, actor) };
+    } catch (error) {
+      if (isCircusError(error)) return { ok: false, code: error.code, reason: error.message };
+      throw error;
+    }
+  }
+}

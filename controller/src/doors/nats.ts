@@ -1,0 +1,92 @@
+/**
+ * The fleet's door of the controller: `F.q.USER.VERB` and `F.ctl.USER.VERB`, in a queue group, so that one of
+ * several controllers answers. Who asks stands in the subject; an answer goes to that user's inbox or nowhere.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  type FleetAnswer,
+  fleetRequest,
+  isInboxOf,
+  issueText,
+  type Logger,
+  parse,
+  type Subjects,
+} from "@circus-cluster/proto";
+import type { FleetConnection, FleetMessage, FleetSubscription } from "@circus-cluster/proto/nats";
+import type { AnswerResult, Answers } from "./answers.ts";
+
+const QUEUE = "controllers";
+
+export interface NatsDoorParts {
+  readonly connection: Pick<FleetConnection, "subscribe" | "publish">;
+  readonly subjects: Subjects;
+  readonly controller: string;
+  readonly answers: Pick<Answers, "answer">;
+  readonly log: Logger;
+}
+
+export class NatsDoor implements Disposable {
+  readonly #parts: NatsDoorParts;
+  readonly #subscriptions: readonly FleetSubscription[];
+
+  constructor(parts: NatsDoorParts) {
+    this.#parts = parts;
+    const { connection, subjects } = parts;
+    this.#subscriptions = [subjects.all.queries(), subjects.all.controls()].map((subject) =>
+      connection.subscribe(subject, (message) => this.#take(message), { queue: QUEUE }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription.close();
+  }
+
+  #take(message: FleetMessage): void {
+    const { subjects, log } = this.#parts;
+    const parsed = subjects.parse(message.subject);
+    if (parsed?.kind !== "q" && parsed?.kind !== "ctl") return;
+    const { kind: door, user, verb } = parsed;
+    // Else a viewer could aim our answer, with our rights, at a command subject (design §4).
+    if (!isInboxOf(user, message.reply)) {
+      log.warning("a question was dropped: its answer would not go to the asker", { user, verb });
+      return;
+    }
+    const request = parse(fleetRequest, message.json());
+    if (!request.ok) {
+      const reason = `not a request: ${issueText(request.issues)}`;
+      this.#send(message.reply, "", { ok: false, code: "message", reason });
+      return;
+    }
+    const { id, properties } = request.value;
+    this.#send(message.reply, id, this.#answer({ door, verb, properties, actor: user }));
+  }
+
+  #answer(question: Parameters<Answers["answer"]>[0]): AnswerResult {
+    const { answers, log } = this.#parts;
+    try {
+      const result = answers.answer(question);
+      const { actor, verb } = question;
+      if (question.door === "ctl") log.info("change asked for", { actor, verb, ok: result.ok });
+      return result;
+    } catch (error) {
+      const incident = randomBytes(4).toString("hex");
+      log.error("a question failed", { verb: question.verb, incident, err: error });
+      return { ok: false, code: "internal", reason: `internal error ${incident} of the controller; see its log` };
+    }
+  }
+
+  #send(reply: string, id: string, result: AnswerResult): void {
+    const { connection, controller, log } = this.#parts;
+    const answer: FleetAnswer = { v: 1, id, controller, time: Date.now(), ...result };
+    try {
+      connection.publish(reply, answer);
+    } catch (error) {
+      if (!(error instanceof RangeError) || !result.ok) {
+        log.warning("an answer cannot be sent", { err: error });
+        return;
+      }
+      const reason = "the answer is too large for the broker; ask for fewer hosts or rows";
+      this.#send(reply, id, { ok: false, code: "failed", reason });
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The controller's own events, under `_fleet`: presence and rollouts. Sent in order, one at a time, each until the
+ * stream has acknowledged it; they come back through ingest like any host's.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type EventDraft,
+  type FleetEvent,
+  type Logger,
+  messageId,
+  reasonOf,
+  type Subjects,
+} from "@circus-cluster/proto";
+import type { FleetConnection } from "@circus-cluster/proto/nats";
+
+/** Waiting to be sent at once; a fleet of a thousand hosts that all change at once fits in. */
+const QUEUE_MAX = 10_000;
+const STORE_MS = 5000;
+const RETRY_MS = 500;
+
+export interface FleetEventsParts {
+  readonly connection: Pick<FleetConnection, "store" | "isConnected">;
+  readonly subjects: Subjects;
+  /** Of this life; never used before. */
+  readonly epoch: number;
+  readonly log: Logger;
+}
+
+export class FleetEvents implements AsyncDisposable {
+  readonly #parts: FleetEventsParts;
+  readonly #queue: FleetEvent[] = [];
+  readonly #stopping = new AbortController();
+  #seq = 0;
+  #sending: Promise<void> | null = null;
+  #lastFailure = "";
+
+  constructor(parts: FleetEventsParts) {
+    this.#parts = parts;
+  }
+
+  /** Queues an event; false where too many wait: nothing was numbered then, and it may be tried again. */
+  emit(draft: EventDraft): boolean {
+    if (this.#queue.length >= QUEUE_MAX || this.#stopping.signal.aborted) return false;
+    this.#queue.push({ ...draft, v: 1, epoch: this.#parts.epoch, seq: ++this.#seq, time: Date.now() });
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = null;
+    });
+    return true;
+  }
+
+  /** Gives what waits `graceMs` to get out. */
+  async close(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#stopping.abort(), graceMs);
+    await this.#sending;
+    clearTimeout(timer);
+    this.#stopping.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+  }
+
+  async #send(): Promise<void> {
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      if (this.#stopping.signal.aborted) return;
+      const failure = await this.#store(next);
+      if (failure === null) {
+        this.#queue.shift();
+        this.#lastFailure = "";
+        continue;
+      }
+      if (failure !== this.#lastFailure && this.#parts.connection.isConnected) {
+        this.#parts.log.warning("an event of the fleet cannot be stored; trying again", { reason: failure });
+      }
+      this.#lastFailure = failure;
+      await delay(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  async #store(event: FleetEvent): Promise<string | null> {
+    const { connection, subjects } = this.#parts;
+    try {
+      const subject = subjects.event(null, event.watcher, event.kind);
+      const result = await connection.store(subject, event, messageId("_fleet", event), STORE_MS);
+      if (result.kind === "stored") return null;
+      return result.kind === "refused" ? result.reason : result.kind;
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+}

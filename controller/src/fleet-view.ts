@@ -1,0 +1,196 @@
+/**
+ * What is known of the fleet now, from three sources: presence, the live pictures, and the projection of the
+ * stream for hosts that cannot be asked. Every host says how old what is shown of it is.
+ */
+
+import type { FleetAnswers } from "@circus-cluster/proto";
+import {
+  CircusError,
+  type HistoryAtQuery,
+  type HistoryQuery,
+  type HostFilter,
+  type HostInfo,
+  type HostStatus,
+  type StatusQuery,
+} from "@circus-cluster/proto";
+import type { Database } from "better-sqlite3";
+import type { LiveHost, LiveWatcher } from "./live/model.ts";
+import type { PresenceView } from "./presence/runner.ts";
+import type { PlanHost } from "./rollout/plan.ts";
+import { noHost, noWatcher } from "./selection.ts";
+import { gaps } from "./store/queries/gaps.ts";
+import { history } from "./store/queries/history.ts";
+import { historyAt } from "./store/queries/history-at.ts";
+import { type HostRow, hostRows } from "./store/queries/hosts.ts";
+import { type CurrentRow, currentRows } from "./store/queries/status.ts";
+import { isWatcherKnown } from "./store/queries/watchers.ts";
+
+export interface FleetViewParts {
+  readonly db: Database;
+  readonly fleet: string;
+  readonly presence: {
+    readonly hosts: readonly string[];
+    view(host: string): PresenceView | null;
+    clockDelayMs(host: string): number;
+  };
+  readonly live: { get(host: string): LiveHost | null };
+}
+
+type WatcherStatus = HostStatus["watchers"][number];
+
+const NEVER: PresenceView = {
+  presence: "unknown",
+  sinceWallMs: 0,
+  heardWallMs: null,
+  load: null,
+  backlog: null,
+  version: null,
+};
+
+export class FleetView {
+  readonly #parts: FleetViewParts;
+
+  constructor(parts: FleetViewParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws CircusError `not-found` where none of the hosts, or the watcher nowhere, is known */
+  status(query: StatusQuery): FleetAnswers["status"] {
+    const { hosts, unknownHosts } = this.#chosen(query);
+    const current = groupByHost(currentRows(this.#parts.db));
+    const all = hosts.map((host) => this.#statusOf(host, current.get(host) ?? []));
+    if (query.watcher === null) return { hosts: all, unknownHosts };
+    const only = all
+      .map((host) => ({ ...host, watchers: host.watchers.filter(({ name }) => name === query.watcher) }))
+      .filter((host) => host.watchers.length > 0);
+    if (only.length === 0) throw new CircusError("not-found", noWatcher(query.watcher, query.hosts));
+    return { hosts: only, unknownHosts };
+  }
+
+  /** @throws CircusError `not-found` where none of the hosts is known */
+  hosts(query: HostFilter): FleetAnswers["hosts"] {
+    const { hosts, unknownHosts } = this.#chosen(query);
+    const rows = new Map(hostRows(this.#parts.db).map((row) => [row.name, row]));
+    const current = groupByHost(currentRows(this.#parts.db));
+    return { hosts: hosts.map((host) => this.#infoOf(host, rows.get(host), current.get(host) ?? [])), unknownHosts };
+  }
+
+  /** @throws CircusError where a host or the watcher is not known, or the window is empty */
+  history(query: HistoryQuery): FleetAnswers["history"] {
+    this.#checkHistory(query);
+    if (query.since >= query.until) throw new CircusError("message", "the window ends before it begins");
+    const { rows, isTruncated: truncated } = history(this.#parts.db, query);
+    return { rows, gaps: gaps(this.#parts.db, query.hosts), truncated };
+  }
+
+  /** @throws CircusError where a host or the watcher is not known */
+  historyAt(query: HistoryAtQuery): FleetAnswers["history-at"] {
+    this.#checkHistory(query);
+    return { at: query.at, rows: historyAt(this.#parts.db, query), gaps: gaps(this.#parts.db, query.hosts) };
+  }
+
+  /** For a plan: every host, with the state of one watcher. */
+  plannable(watcher: string): readonly PlanHost[] {
+    const current = groupByHost(currentRows(this.#parts.db));
+    return this.#known().map((host) => {
+      const { presence, watchers } = this.#statusOf(host, current.get(host) ?? []);
+      return { host, presence, state: watchers.find(({ name }) => name === watcher)?.state ?? null };
+    });
+  }
+
+  #known(): readonly string[] {
+    const names = new Set([...hostRows(this.#parts.db).map((row) => row.name), ...this.#parts.presence.hosts]);
+    return [...names].sort();
+  }
+
+  #chosen({ hosts }: HostFilter): { hosts: readonly string[]; unknownHosts: readonly string[] } {
+    const known = this.#known();
+    if (hosts === null) return { hosts: known, unknownHosts: [] };
+    const wanted = new Set(hosts);
+    const unknownHosts = [...wanted].filter((host) => !known.includes(host)).sort();
+    const chosen = known.filter((host) => wanted.has(host));
+    if (chosen.length === 0) throw new CircusError("not-found", noHost(this.#parts.fleet, unknownHosts, known));
+    return { hosts: chosen, unknownHosts };
+  }
+
+  #checkHistory({ hosts, watcher }: HostFilter & { readonly watcher: string | null }): void {
+    const { unknownHosts } = this.#chosen({ hosts });
+    if (unknownHosts.length > 0) {
+      throw new CircusError("not-found", noHost(this.#parts.fleet, unknownHosts, this.#known()));
+    }
+    if (watcher === null || isWatcherKnown(this.#parts.db, watcher, hosts)) return;
+    throw new CircusError("not-found", noWatcher(watcher, hosts));
+  }
+
+  #statusOf(host: string, current: readonly CurrentRow[]): HostStatus {
+    const { presence, heardWallMs } = this.#presenceOf(host);
+    const live = this.#parts.live.get(host);
+    // Of a host that is not there nothing runs that anybody could vouch for.
+    const isShownLive = live !== null && presence !== "lost" && presence !== "left";
+    const watchers = isShownLive ? [...live.watchers.values()].map(liveStatus) : current.map(pastStatus);
+    return {
+      host,
+      presence,
+      ageMs: age(heardWallMs),
+      watchers: watchers.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    };
+  }
+
+  #infoOf(host: string, row: HostRow | undefined, current: readonly CurrentRow[]): HostInfo {
+    const { presence, sinceWallMs, heardWallMs, load, backlog, version } = this.#presenceOf(host);
+    const live = this.#parts.live.get(host);
+    const delay = row?.delay ?? (heardWallMs === null ? null : this.#parts.presence.clockDelayMs(host));
+    return {
+      host,
+      presence,
+      since: sinceWallMs,
+      ageMs: age(heardWallMs),
+      skewMs: delay === null ? null : -delay,
+      version: version ?? live?.version ?? row?.version ?? null,
+      load,
+      backlog,
+      watchers: live?.watchers.size ?? current.length,
+      labels: live?.labels ?? labelsOf(row?.labels ?? null),
+    };
+  }
+
+  #presenceOf(host: string): PresenceView {
+    return this.#parts.presence.view(host) ?? NEVER;
+  }
+}
+
+function age(heardWallMs: number | null): number | null {
+  return heardWallMs === null ? null : Math.max(0, Date.now() - heardWallMs);
+}
+
+function liveStatus(watcher: LiveWatcher): WatcherStatus {
+  const { name, state, since, numprocesses, processes, reason } = watcher;
+  return {
+    name,
+    state,
+    since,
+    numprocesses,
+    running: processes.length,
+    healthy: processes.filter((process) => process.health === "healthy").length,
+    pids: processes.map((process) => process.pid),
+    reason,
+  };
+}
+
+function pastStatus({ watcher, state, since, numprocesses, reason }: CurrentRow): WatcherStatus {
+  return { name: watcher, state, since, numprocesses, running: 0, healthy: 0, pids: [], reason };
+}
+
+function labelsOf(text: string | null): Readonly<Record<string, string>> {
+  return text === null ? {} : (JSON.parse(text) as Record<string, string>);
+}
+
+function groupByHost(rows: readonly CurrentRow[]): ReadonlyMap<string, readonly CurrentRow[]> {
+  const groups = new Map<string, CurrentRow[]>();
+  for (const row of rows) {
+    const group = groups.get(row.host);
+    if (group === undefined) groups.set(row.host, [row]);
+    else group.push(row);
+  }
+  return groups;
+}

@@ -1,0 +1,176 @@
+/**
+ * Reads the stream into the database: an ordered consumer from the position + 1, batches of at most 200 messages
+ * or 20 ms, one transaction each. Whatever goes wrong, it begins again at the position of the database.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { EVENTS_STREAM, type Logger, reasonOf, type Subjects } from "@circus-cluster/proto";
+import type { Consumption, FleetConnection, StreamMessage } from "@circus-cluster/proto/nats";
+import type { StoredEvent } from "./decode.ts";
+import type { Committed, Writer } from "./writer.ts";
+
+/** One transaction blocks everything else for some milliseconds at this size (fleet-protocol §4). */
+const BATCH_MAX = 200;
+const BATCH_MS = 20;
+const RETRY_MS = 1000;
+
+export interface ConsumerParts {
+  readonly connection: Pick<FleetConnection, "ensureStream" | "orderedConsume">;
+  readonly subjects: Subjects;
+  readonly writer: Writer;
+  readonly log: Logger;
+  /** After each commit, with what was new in it. */
+  readonly onEvents: (events: readonly StoredEvent[]) => void;
+}
+
+/** What was counted since the start. */
+export interface IngestCounts {
+  readonly taken: number;
+  readonly seen: number;
+  readonly refused: number;
+}
+
+export class Consumer implements AsyncDisposable {
+  readonly #parts: ConsumerParts;
+  readonly #stopping = new AbortController();
+  #counts: IngestCounts = { taken: 0, seen: 0, refused: 0 };
+  #restart: () => void = () => undefined;
+  #running: Promise<void> | null = null;
+  #lastFailure = "";
+
+  constructor(parts: ConsumerParts) {
+    this.#parts = parts;
+  }
+
+  get counts(): IngestCounts {
+    return this.#counts;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Looks at the stream again, which may have been made anew: after every reconnect. */
+  restart(): void {
+    this.#restart();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    this.#restart();
+    await this.#running;
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      try {
+        await this.#read();
+      } catch (error) {
+        const reason = reasonOf(error);
+        if (reason !== this.#lastFailure) this.#parts.log.warning("reading of events fails", { reason });
+        this.#lastFailure = reason;
+        await delay(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Until somebody wants a restart. @throws when the stream cannot be read or the database not be written */
+  async #read(): Promise<void> {
+    const { connection, subjects, writer, log } = this.#parts;
+    const restarted = new Promise<void>((resolve) => {
+      this.#restart = resolve;
+    });
+    const stream = await connection.ensureStream({ name: EVENTS_STREAM, subjects: [subjects.all.events()] });
+    const before = writer.place;
+    const place = writer.enter(stream);
+    if (before.created !== 0 && place.generation !== before.generation) {
+      log.warning("the event stream was made anew; it is read from its beginning", { generation: place.generation });
+    }
+    const batch = new Batch((messages) => this.#commit(messages));
+    let consumption: Consumption | null = null;
+    try {
+      consumption = await connection.orderedConsume({
+        stream: EVENTS_STREAM,
+        startSeq: place.pos + 1,
+        onMessage: (message) => batch.add(message),
+      });
+      log.info("reading events", { from: place.pos + 1, last: stream.lastSeq });
+      this.#lastFailure = "";
+      await Promise.race([consumption.done, batch.failed, restarted]);
+    } finally {
+      batch.drop();
+      await consumption?.stop();
+    }
+  }
+
+  #commit(messages: readonly StreamMessage[]): void {
+    const { writer, log, onEvents } = this.#parts;
+    const { events, seen, refused }: Committed = writer.commit(messages);
+    this.#counts = {
+      taken: this.#counts.taken + events.length,
+      seen: this.#counts.seen + seen,
+      refused: this.#counts.refused + refused.length,
+    };
+    const first = refused[0];
+    if (first !== undefined) {
+      const facts = { subject: first.subject, why: first.why, count: refused.length, total: this.#counts.refused };
+      log.warning("events that cannot be read were left out", facts);
+    }
+    if (events.length > 0) onEvents(events);
+  }
+}
+
+/** Messages on their way into one transaction. */
+class Batch {
+  /** Rejects when a batch cannot be written. */
+  readonly failed: Promise<never>;
+  readonly #commit: (messages: readonly StreamMessage[]) => void;
+  #fail: (error: unknown) => void = () => undefined;
+  #messages: StreamMessage[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #isDropped = false;
+
+  constructor(commit: (messages: readonly StreamMessage[]) => void) {
+    this.#commit = commit;
+    this.failed = new Promise<never>((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failed.catch(() => undefined); // awaited in a race that may have ended before
+  }
+
+  add(message: StreamMessage): Promise<void> | undefined {
+    if (this.#isDropped) return undefined;
+    this.#messages.push(message);
+    if (this.#messages.length < BATCH_MAX) {
+      this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
+      return undefined;
+    }
+    this.#flush();
+    // Lets questions, beats and answers in between two transactions.
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** What is not written will be read again. */
+  drop(): void {
+    this.#isDropped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#messages = [];
+  }
+
+  #flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const messages = this.#messages;
+    this.#messages = [];
+    if (this.#isDropped || messages.length === 0) return;
+    try {
+      this.#commit(messages);
+    } catch (error) {
+      this.drop();
+      this.#fail(error);
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * A message of the stream → an event whose host is proven by the subject, or the word for what is wrong with
+ * it. Pure. Whatever passes here can be stored: a hostile agent must not be able to make a transaction fail.
+ */
+import { type FleetEvent, fleetEvent, type HostName, type Millis, parse, type Subjects } from "@circus-cluster/proto";
+
+/** The controllers' own events stand under this name. */
+export const FLEET = "_fleet";
+
+export interface StoredEvent {
+  readonly host: HostName | typeof FLEET;
+  readonly event: FleetEvent;
+  /** Position in the stream. */
+  readonly streamSeq: number;
+  /** When the stream took it, by the server's clock. */
+  readonly stored: Millis;
+}
+
+export type Refusal = "subject" | "not json" | "schema" | "disagrees with its subject";
+
+export interface RawMessage {
+  readonly seq: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly time: Millis;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+export function decode(subjects: Subjects, message: RawMessage): StoredEvent | Refusal {
+  const parsed = subjects.parse(message.subject);
+  if (parsed?.kind !== "evt") return "subject";
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(message.data));
+  } catch {
+    return "not json";
+  }
+  const checked = parse(fleetEvent, value);
+  if (!checked.ok) return "schema";
+  const event = checked.value;
+  const { epoch, seq, time, pid, wid } = event;
+  // 1e300 is an integer for the schema, but not for a column.
+  if (![epoch, seq, time, pid ?? 0, wid ?? 0].every(Number.isSafeInteger)) return "schema";
+  if (event.kind !== parsed.event || event.watcher !== parsed.watcher) return "disagrees with its subject";
+  return { host: parsed.host, event, streamSeq: message.seq, stored: message.time };
+}
+
+const KNOWN_KEYS: ReadonlySet<string> = new Set<keyof FleetEvent>([
+  "v",
+  "epoch",
+  "seq",
+  "time",
+  "kind",
+  "watcher",
+  "pid",
+  "wid",
+  "actor",
+  "cause",
+  "data",
+]);
+
+/** Fields that a newer agent sent and we do not know, to be kept; null where there are none. */
+export function unknownFields(event: FleetEvent): Readonly<Record<string, unknown>> | null {
+  const rest = Object.entries(event).filter(([key]) => !KNOWN_KEYS.has(key));
+  return rest.length === 0 ? null : Object.fromEntries(rest);
+}

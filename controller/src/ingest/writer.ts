@@ -1,0 +1,213 @@
+/**
+ * The one writer of the projection. A batch of messages and the position behind it are one transaction: after a
+ * crash anywhere the stream is read again from the position, and nothing is missing or doubled (design §5).
+ */
+import type { Subjects } from "@circus-cluster/proto";
+import type { Database, Statement } from "better-sqlite3";
+import { readMeta, writeMeta } from "../store/database.ts";
+import { Names } from "../store/names.ts";
+import { decode, FLEET, type RawMessage, type Refusal, type StoredEvent, unknownFields } from "./decode.ts";
+import { Lives } from "./lives.ts";
+import { type Change, type EarlierLife, project } from "./project.ts";
+import { Watermarks } from "./watermark-store.ts";
+
+/** Events of different generations of the stream never share an id; a shift would be 32 bits wide. */
+const GENERATION_SIZE = 2 ** 40;
+const DAY_MS = 86_400_000;
+
+export interface Committed {
+  /** Taken for the first time, in stream order. */
+  readonly events: readonly StoredEvent[];
+  /** Repeats. */
+  readonly seen: number;
+  readonly refused: readonly { readonly subject: string; readonly why: Refusal }[];
+}
+
+/** Where in which stream the projection stands. */
+export interface StreamPlace {
+  /** Last message taken. */
+  readonly pos: number;
+  /** Wall ms at which the stream was made; 0: none seen yet. */
+  readonly created: number;
+  readonly generation: number;
+}
+
+/** `ev_20261124`, by the day on which the stream took the event, UTC. */
+export function dayTable(storedMs: number): string {
+  return `ev_${new Date(storedMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+}
+
+export class Writer {
+  readonly #db: Database;
+  readonly #subjects: Subjects;
+  readonly #names: Names;
+  readonly #lives: Lives;
+  readonly #marks: Watermarks;
+  /** By number of the day. */
+  readonly #days = new Map<number, Statement>();
+  readonly #presence: Statement;
+  readonly #skew: Statement;
+  readonly #updateCurrent: Readonly<Record<"numprocesses" | "reason", Statement>>;
+  /** Smallest of this batch, by host, of its newest life. */
+  readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
+  #place: StreamPlace;
+
+  constructor(db: Database, subjects: Subjects) {
+    this.#db = db;
+    this.#subjects = subjects;
+    this.#names = new Names(db);
+    this.#lives = new Lives(db);
+    this.#marks = new Watermarks(db);
+    this.#presence = db.prepare("UPDATE host SET presence = ?, presence_epoch = ?, presence_since = ? WHERE id = ?");
+    // The smallest delay of a life is the one that was not spent in an outbox; what is left of it is the clock.
+    this.#skew = db.prepare(
+      `UPDATE host SET skew = CASE WHEN skew_epoch = @epoch THEN min(skew, @ms) ELSE @ms END, skew_epoch = @epoch
+       WHERE id = @host AND ifnull(skew_epoch, 0) <= @epoch`,
+    );
+    const current = (column: "numprocesses" | "reason") =>
+      db.prepare(`UPDATE cur SET ${column} = ? WHERE host_id = ? AND watcher_id = ?`);
+    this.#updateCurrent = { numprocesses: current("numprocesses"), reason: current("reason") };
+    this.#place = this.#readPlace();
+  }
+
+  get place(): StreamPlace {
+    return this.#place;
+  }
+
+  /**
+   * Says which stream is read from now on. One that was made anew, or that ends before our position, begins a new
+   * generation: all of it is read, and the watermarks filter what is known.
+   */
+  enter(stream: { readonly created: number; readonly lastSeq: number }): StreamPlace {
+    const { created, pos, generation } = this.#place;
+    if (created === stream.created && pos <= stream.lastSeq) return this.#place;
+    this.#db
+      .transaction(() => {
+        writeMeta(this.#db, "pos", 0);
+        writeMeta(this.#db, "stream_created", stream.created);
+        writeMeta(this.#db, "generation", generation + 1);
+      })
+      .immediate();
+    this.#place = this.#readPlace();
+    return this.#place;
+  }
+
+  /** @throws the database's error; then nothing of the batch is stored, and the position is where it was. */
+  commit(batch: readonly RawMessage[]): Committed {
+    try {
+      const committed = this.#db.transaction(() => this.#store(batch)).immediate();
+      this.#place = { ...this.#place, pos: Math.max(this.#place.pos, batch.at(-1)?.seq ?? 0) };
+      return committed;
+    } catch (error) {
+      this.#names.forget();
+      this.#marks.forget();
+      this.#days.clear();
+      this.#delays.clear();
+      throw error;
+    }
+  }
+
+  #store(batch: readonly RawMessage[]): Committed {
+    const events: StoredEvent[] = [];
+    const refused: { subject: string; why: Refusal }[] = [];
+    let seen = 0;
+    for (const message of batch) {
+      const stored = decode(this.#subjects, message);
+      if (typeof stored === "string") refused.push({ subject: message.subject, why: stored });
+      else if (this.#take(stored)) events.push(stored);
+      else seen++;
+    }
+    this.#marks.flush();
+    for (const [host, { epoch, ms }] of this.#delays) this.#skew.run({ host, epoch, ms });
+    this.#delays.clear();
+    const last = batch.at(-1);
+    if (last !== undefined) writeMeta(this.#db, "pos", last.seq);
+    return { events, seen, refused };
+  }
+
+  /** @returns false for a repeat */
+  #take(stored: StoredEvent): boolean {
+    const { event } = stored;
+    const host = this.#names.id("host", stored.host);
+    const time = Math.min(event.time, stored.stored);
+    if (!this.#marks.take(host, event.epoch, event.seq, time)) return false;
+    this.#insert(host, stored);
+    const earlier = (): EarlierLife | null => this.#marks.lifeBefore(host, event.epoch);
+    for (const change of project(stored, earlier)) this.#apply(host, change);
+    if (stored.host !== FLEET) this.#noteDelay(host, event.epoch, stored.stored - event.time);
+    return true;
+  }
+
+  #noteDelay(host: number, epoch: number, ms: number): void {
+    const known = this.#delays.get(host);
+    if (known !== undefined && known.epoch > epoch) return;
+    this.#delays.set(host, { epoch, ms: known?.epoch === epoch ? Math.min(known.ms, ms) : ms });
+  }
+
+  #insert(host: number, { event, streamSeq, stored }: StoredEvent): void {
+    const watcher = event.watcher === null ? null : this.#names.id("watcher", event.watcher);
+    const more = unknownFields(event);
+    this.#day(stored).run(
+      this.#place.generation * GENERATION_SIZE + streamSeq,
+      host,
+      event.epoch,
+      event.seq,
+      event.time,
+      stored,
+      watcher,
+      event.pid ?? null,
+      event.wid ?? null,
+      this.#names.id("kind", event.kind),
+      event.actor ?? null,
+      event.cause ?? null,
+      JSON.stringify(event.data),
+      more === null ? null : JSON.stringify(more),
+    );
+  }
+
+  #apply(host: number, change: Change): void {
+    switch (change.kind) {
+      case "watcher": {
+        const watcher = this.#names.id("watcher", change.watcher);
+        this.#lives.watcher(host, watcher, change.entry);
+        this.#updateCurrent.reason.run(change.reason, host, watcher);
+        return;
+      }
+      case "host":
+        this.#lives.host(this.#names.id("host", change.host), change.entry);
+        return;
+      case "numprocesses":
+        this.#updateCurrent.numprocesses.run(change.n, host, this.#names.id("watcher", change.watcher));
+        return;
+      case "presence":
+        this.#presence.run(change.presence, change.epoch, change.since, this.#names.id("host", change.host));
+        return;
+      default:
+        change satisfies never;
+    }
+  }
+
+  /** Whole days are dropped later, which costs milliseconds where deleting rows costs minutes (fleet-protocol §5). */
+  #day(storedMs: number): Statement {
+    const day = Math.floor(storedMs / DAY_MS);
+    const known = this.#days.get(day);
+    if (known !== undefined) return known;
+    const table = dayTable(storedMs);
+    this.#db.exec(`
+      CREATE TABLE IF NOT EXISTS ${table}(
+        id INTEGER PRIMARY KEY, host_id INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+        ts INTEGER NOT NULL, rts INTEGER NOT NULL, watcher_id INTEGER, pid INTEGER, wid INTEGER,
+        kind_id INTEGER NOT NULL, actor TEXT, cause TEXT, data TEXT NOT NULL, more TEXT
+      ) STRICT;
+      CREATE INDEX IF NOT EXISTS ${table}_q ON ${table}(host_id, watcher_id, ts);
+    `);
+    const statement = this.#db.prepare(`INSERT INTO ${table} VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`);
+    this.#days.set(day, statement);
+    return statement;
+  }
+
+  #readPlace(): StreamPlace {
+    const read = (key: string): number => Number(readMeta(this.#db, key) ?? 0);
+    return { pos: read("pos"), created: read("stream_created"), generation: read("generation") };
+  }
+}

@@ -1,0 +1,194 @@
+/** Performs one rollout: what the core asks for is stored, told and sent; what comes back is fed in. */
+import {
+  type EventDraft,
+  type HostName,
+  type Logger,
+  type Millis,
+  type RolloutRecord,
+  Runner,
+  reasonOf,
+} from "@circus-cluster/proto";
+import type { Commander, Delivery } from "../live/commander.ts";
+import type { LiveHost } from "../live/model.ts";
+import { transition } from "./core.ts";
+import {
+  type HostView,
+  type RolloutCore,
+  type RolloutEffect,
+  type RolloutInput,
+  type RolloutTimings,
+  recordOf,
+  type Sight,
+} from "./state.ts";
+
+export interface RolloutParts {
+  readonly store: { save(core: RolloutCore): void };
+  readonly commander: Pick<Commander, "send">;
+  readonly look: (host: HostName) => Promise<LiveHost | null>;
+  /** What is seen of the watcher on the host now. */
+  readonly sight: (host: string, watcher: string) => Sight;
+  readonly emit: (draft: EventDraft) => boolean;
+  /** Tells those who follow the progress. */
+  readonly advise: (record: RolloutRecord) => void;
+  readonly timings: RolloutTimings;
+  readonly log: Logger;
+}
+
+/** The watcher in a live picture; null: it is not in it. */
+export function viewOf(live: LiveHost | null, watcher: string): HostView | null {
+  const found = live?.watchers.get(watcher);
+  if (live === null || found === undefined) return null;
+  const { state, numprocesses, processes, generation, crashes, reason } = found;
+  return { epoch: live.epoch, state, numprocesses, processes, generation, crashes, reason };
+}
+
+export class RolloutRunner {
+  readonly #parts: RolloutParts;
+  readonly #runner: Runner<RolloutCore, RolloutInput, RolloutEffect>;
+  readonly #onEnd: () => void;
+  readonly #hosts: ReadonlySet<string>;
+  #isDead = false;
+
+  /** Does nothing before `begin` or `resume`. */
+  constructor(core: RolloutCore, parts: RolloutParts, onEnd: () => void) {
+    this.#parts = parts;
+    this.#onEnd = onEnd;
+    this.#hosts = new Set(core.steps.map((step) => step.host));
+    const step = (state: RolloutCore, input: RolloutInput, now: Millis) => transition(state, input, now, parts.timings);
+    this.#runner = new Runner(core, step, {
+      now: () => Date.now(),
+      perform: (effect) => this.#perform(effect),
+      onBug: (error) => this.#die(error),
+    });
+  }
+
+  get record(): RolloutRecord {
+    return recordOf(this.#runner.state);
+  }
+
+  begin(): void {
+    this.#seeAll();
+    this.#feed({ kind: "begin" });
+  }
+
+  /** After a restart of the controller. */
+  resume(): void {
+    this.#parts.log.info("rollout resumed", { rollout: this.record.id });
+    this.#seeAll();
+    this.#feed({ kind: "resume" });
+  }
+
+  /** Something of this host has changed. */
+  see(host: string): void {
+    if (!this.#hosts.has(host)) return;
+    this.#feed({ kind: "seen", host, sight: this.#parts.sight(host, this.#runner.state.watcher) });
+  }
+
+  elapsed(ms: Millis): void {
+    this.#feed({ kind: "elapsed", ms });
+  }
+
+  online(isOnline: boolean): void {
+    this.#feed({ kind: "online", isOnline });
+  }
+
+  /** Leaves it to the next controller: nothing is stored or sent from now on. */
+  release(): void {
+    this.#isDead = true;
+  }
+
+  #seeAll(): void {
+    for (const host of this.#hosts) this.see(host);
+  }
+
+  #feed(input: RolloutInput): void {
+    if (!this.#isDead) this.#runner.feed(input);
+  }
+
+  #perform(effect: RolloutEffect): void {
+    // A save that failed ends it: what follows in the same step must not be sent.
+    if (this.#isDead) return;
+    const { store, emit, advise, log } = this.#parts;
+    switch (effect.kind) {
+      case "save":
+        store.save(effect.core);
+        return;
+      case "event":
+        log.info(effect.draft.kind, effect.draft.data);
+        if (!emit(effect.draft)) log.warning("an event of a rollout was dropped: too many wait", effect.draft.data);
+        return;
+      case "advise":
+        advise(effect.record);
+        return;
+      case "look":
+        void this.#look(effect.host);
+        return;
+      case "send":
+        void this.#send(effect);
+        return;
+      case "end":
+        this.#onEnd();
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  async #look(host: string): Promise<void> {
+    const live = await this.#parts.look(host as HostName);
+    const found = live === null ? "no answer" : (viewOf(live, this.#runner.state.watcher) ?? "no watcher");
+    this.#feed({ kind: "looked", host, found });
+  }
+
+  async #send({ host, commandId, newerThan, timeoutMs }: Extract<RolloutEffect, { kind: "send" }>): Promise<void> {
+    const { command, watcher: name } = this.#runner.state;
+    const properties = { name, match: "simple", waiting: true, newer_than: newerThan };
+    const accepted = (): void => this.#feed({ kind: "accepted", commandId });
+    let delivery: Delivery;
+    try {
+      delivery = await this.#parts.commander.send(
+        { host: host as HostName, id: commandId, command, properties },
+        timeoutMs,
+        accepted,
+      );
+    } catch (error) {
+      this.#feed({ kind: "answered", commandId, outcome: "refused", reason: reasonOf(error) });
+      return;
+    }
+    // Silence and a lost connection are noticed by the core's countdowns.
+    if (delivery.kind === "absent") this.#feed({ kind: "absent", commandId });
+    if (delivery.kind !== "answered") return;
+    const { outcome, reply } = delivery.answer;
+    if (outcome === "accepted") accepted();
+    else {
+      const reason = typeof reply["reason"] === "string" ? reply["reason"] : null;
+      this.#feed({ kind: "answered", commandId, outcome, reason });
+    }
+  }
+
+  /** Our bug, or a database that cannot be written: nothing more is sent, and the record says why if it can. */
+  #die(error: unknown): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    const { store, log, emit, advise } = this.#parts;
+    const core = this.#runner.state;
+    const reason = `internal error: ${reasonOf(error)}`;
+    log.error("rollout ended by an internal error", { rollout: core.id, err: error });
+    const ended: RolloutCore = { ...core, state: "failed", reason, ended: Date.now() };
+    try {
+      store.save(ended);
+      emit({
+        kind: "rollout_ended",
+        watcher: core.watcher,
+        actor: core.actor,
+        cause: core.id,
+        data: { rollout: core.id, state: "failed", reason },
+      });
+      advise(recordOf(ended));
+    } catch (again) {
+      // It stays open in the database, and is taken up at the next start.
+      log.error("the end of a rollout cannot be stored", { rollout: core.id, err: again });
+    }
+    this.#onEnd();
+  }
+}

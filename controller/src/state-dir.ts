@@ -1,0 +1,50 @@
+/** The controller's own directory: mode 0700, used by one controller at a time. */
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CircusError, reasonOf } from "@circus-cluster/proto";
+import Sqlite, { type Database } from "better-sqlite3";
+
+export class StateDir implements Disposable {
+  readonly path: string;
+  readonly #lock: Database;
+
+  private constructor(path: string, lock: Database) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Makes it where it is missing and locks it, by an SQLite file of its own that is never written: the kernel
+   * drops such a lock with the process, however that ends.
+   *
+   * @throws CircusError `conflict` where another controller has it, `os` where it cannot be used.
+   */
+  static open(path: string): StateDir {
+    let lock: Database | null = null;
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      const { mode, uid } = statSync(path);
+      if ((mode & 0o077) !== 0) {
+        const bits = (mode & 0o7777).toString(8);
+        throw new CircusError("os", `state directory ${path} is open to others (mode ${bits}); chmod 700 it`);
+      }
+      if (uid !== process.getuid?.()) throw new CircusError("os", `state directory ${path} belongs to another user`);
+      lock = new Sqlite(join(path, "lock"), { timeout: 0 });
+      lock.pragma("locking_mode = EXCLUSIVE");
+      lock.exec("BEGIN EXCLUSIVE");
+      return new StateDir(path, lock);
+    } catch (error) {
+      lock?.close();
+      if (error instanceof CircusError) throw error;
+      if (error instanceof Sqlite.SqliteError && error.code.startsWith("SQLITE_BUSY")) {
+        throw new CircusError("conflict", `state directory ${path} is in use by another controller`, { cause: error });
+      }
+      throw new CircusError("os", `cannot use state directory ${path}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Lets another controller have it; harmless twice. */
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The shape of both databases, as numbered steps; `user_version` says how many were taken. A step that was
+ * released is never changed: what it should have been is the next step.
+ */
+import type { Database } from "better-sqlite3";
+
+/** The projection of the stream (design §5). Events themselves: one table per arrival day, see `ingest/writer.ts`. */
+export const EVENTS_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID;
+  CREATE TABLE host(
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    presence TEXT, presence_epoch INTEGER, presence_since INTEGER,
+    beat_epoch INTEGER, beat_seq INTEGER, heard INTEGER,
+    skew_epoch INTEGER, skew INTEGER, version TEXT, labels TEXT
+  ) STRICT;
+  CREATE TABLE watcher(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE hw(
+    host_id INTEGER, epoch INTEGER, last INTEGER NOT NULL, heard INTEGER NOT NULL,
+    PRIMARY KEY(host_id, epoch)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE gap(
+    host_id INTEGER, epoch INTEGER, f INTEGER, t INTEGER NOT NULL,
+    PRIMARY KEY(host_id, epoch, f)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE host_op(
+    host_id INTEGER, epoch INTEGER, seq INTEGER, fleet_epoch INTEGER, fleet_seq INTEGER,
+    op TEXT NOT NULL, time INTEGER NOT NULL, actor TEXT, cause TEXT,
+    PRIMARY KEY(host_id, epoch, seq, fleet_epoch, fleet_seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE itv(
+    host_id INTEGER, watcher_id INTEGER, epoch INTEGER, seq INTEGER, fleet_epoch INTEGER, fleet_seq INTEGER,
+    op TEXT NOT NULL, time INTEGER NOT NULL, t0 INTEGER NOT NULL, t1 INTEGER, state TEXT NOT NULL,
+    known TEXT NOT NULL, known_epoch INTEGER NOT NULL, is_gone INTEGER NOT NULL, actor TEXT, cause TEXT,
+    PRIMARY KEY(host_id, watcher_id, epoch, seq, fleet_epoch, fleet_seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX itv_time ON itv(host_id, watcher_id, t0);
+  CREATE TABLE cur(
+    host_id INTEGER, watcher_id INTEGER, state TEXT NOT NULL, since INTEGER NOT NULL,
+    numprocesses INTEGER, reason TEXT,
+    PRIMARY KEY(host_id, watcher_id)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/** What must outlive a power cut: rollouts, their steps, the controller's own epoch (design §5). */
+export const ROLLOUTS_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID;
+  CREATE TABLE rollout(
+    id TEXT PRIMARY KEY, command TEXT NOT NULL, watcher TEXT NOT NULL, actor TEXT NOT NULL,
+    created INTEGER NOT NULL, ended INTEGER, state TEXT NOT NULL, reason TEXT, options TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX rollout_created ON rollout(created);
+  CREATE INDEX rollout_running ON rollout(state) WHERE state = 'running';
+  CREATE TABLE step(
+    rollout TEXT, ord INTEGER, host TEXT NOT NULL, wave INTEGER NOT NULL, state TEXT NOT NULL,
+    command_id TEXT NOT NULL, generation_before INTEGER, pids_before TEXT NOT NULL, pids_after TEXT NOT NULL,
+    reason TEXT, updated INTEGER NOT NULL, health_left INTEGER NOT NULL, soak_left INTEGER NOT NULL,
+    PRIMARY KEY(rollout, ord)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * Brings a database up to date, each step in a transaction of its own.
+ *
+ * @throws Error with one line where it was made by a newer version.
+ */
+export function migrate(db: Database, steps: readonly string[]): void {
+  const version = Number(db.pragma("user_version", { simple: true }));
+  if (version > steps.length) {
+    throw new Error(`${db.name} is of a newer version of circus-controller (schema ${version}, known ${steps.length})`);
+  }
+  for (const [index, step] of steps.entries()) {
+    if (index < version) continue;
+    db.transaction(() => {
+      db.exec(step);
+      db.pragma(`user_version = ${index + 1}`);
+    }).immediate();
+  }
+}

@@ -1,0 +1,74 @@
+/** In which states were watchers from A to B? */
+import type { HistoryQuery, HistoryRow, Millis } from "@circus-cluster/proto";
+import type { Database } from "better-sqlite3";
+
+/** Rows of `itv` that end up in one answer, before those of one state are joined; bounds the time of one question. */
+const SCANNED_MAX = 100_000;
+
+interface Interval extends HistoryRow {
+  readonly to: Millis | null;
+}
+
+/**
+ * Intervals that touch [since, until), newest last per host and watcher; neighbours of one state are one row.
+ * Their ends are not cut to the window: an interval tells when it really began.
+ *
+ * @returns `isTruncated` where there were more than `limit`; the oldest are left out then.
+ */
+export function history(db: Database, query: HistoryQuery): { rows: readonly HistoryRow[]; isTruncated: boolean } {
+  const found = db
+    .prepare<[Record<string, unknown>], Interval>(
+      `SELECT host.name AS host, watcher.name AS watcher, itv.state, itv.t0 AS "from", itv.t1 AS "to", itv.actor, itv.cause
+       FROM cur
+       JOIN host ON host.id = cur.host_id
+       JOIN watcher ON watcher.id = cur.watcher_id
+       JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
+       WHERE (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
+         AND (@watcher IS NULL OR watcher.name = @watcher)
+         AND itv.t0 < @until
+         AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
+                               WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
+         AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))
+       ORDER BY itv.t0 DESC, host.name, watcher.name LIMIT @scanned`,
+    )
+    .all({
+      hosts: query.hosts === null ? null : JSON.stringify(query.hosts),
+      watcher: query.watcher,
+      since: query.since,
+      until: query.until,
+      scanned: SCANNED_MAX + 1,
+    });
+  const joined = join(found.slice(0, SCANNED_MAX).reverse());
+  const isTruncated = joined.length > query.limit || found.length > SCANNED_MAX;
+  return { rows: inOrder(newest(joined, query.limit)), isTruncated };
+}
+
+/** Neighbours of one state become one interval, with the actor of the first. */
+function join(oldestFirst: readonly Interval[]): readonly Interval[] {
+  const last = new Map<string, number>();
+  const rows: Interval[] = [];
+  for (const row of oldestFirst) {
+    const key = `${row.host} ${row.watcher}`;
+    const index = last.get(key);
+    const before = index === undefined ? undefined : rows[index];
+    if (index !== undefined && before?.state === row.state && before.to === row.from) {
+      rows[index] = { ...before, to: row.to };
+    } else {
+      last.set(key, rows.length);
+      rows.push(row);
+    }
+  }
+  return rows;
+}
+
+function newest(rows: readonly Interval[], limit: number): readonly Interval[] {
+  return rows.length <= limit ? rows : [...rows].sort((a, b) => b.from - a.from).slice(0, limit);
+}
+
+function inOrder(rows: readonly Interval[]): readonly HistoryRow[] {
+  return [...rows].sort((a, b) => compareText(a.host, b.host) || compareText(a.watcher, b.watcher) || a.from - b.from);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

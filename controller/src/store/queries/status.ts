@@ -1,0 +1,23 @@
+/** In which state is each watcher now, as the events tell? */
+import type { Millis, WatcherState } from "@circus-cluster/proto";
+import type { Database } from "better-sqlite3";
+
+export interface CurrentRow {
+  readonly host: string;
+  readonly watcher: string;
+  readonly state: WatcherState;
+  readonly since: Millis;
+  readonly numprocesses: number | null;
+  readonly reason: string | null;
+}
+
+/** By host and watcher. */
+export function currentRows(db: Database): readonly CurrentRow[] {
+  return db
+    .prepare<[], CurrentRow>(
+      `SELECT host.name AS host, watcher.name AS watcher, cur.state, cur.since, cur.numprocesses, cur.reason
+       FROM cur JOIN host ON host.id = cur.host_id JOIN watcher ON watcher.id = cur.watcher_id
+       ORDER BY host.name, watcher.name`,
+    )
+    .all();
+}
