@@ -1,0 +1,70 @@
+/** Changes that go straight to agents: on named hosts, or with `--at-once` on all that have the watcher. */
+import { EXIT, type HostName, type HostOutcome, invariant } from "@circus-cluster/proto";
+import { FleetError } from "../clients/fleet.ts";
+import { hasColour } from "../io.ts";
+import { propertiesOf } from "../properties.ts";
+import { circusText } from "../render/circus-text.ts";
+import { isObject, readJson } from "../render/json.ts";
+import { clean, paint, type Tone } from "../render/table.ts";
+import { UsageError } from "../settings.ts";
+import { type FleetContext, hostFilter, hostNames, printDocument, targetHosts } from "./context.ts";
+
+/** How long an agent that accepted may take, ms: a graceful stop is 30 s by default, and a start follows. */
+const RESULT_MS = 120_000;
+
+const TONES: Readonly<Record<HostOutcome["outcome"], Tone>> = {
+  done: "good",
+  accepted: "warn",
+  refused: "bad",
+  "not delivered": "bad",
+};
+
+/** `web1: done`, `web2: refused: program x not found`. Pure. */
+export function outcomeLine(command: string, outcome: HostOutcome, colour: boolean): string {
+  const word = paint(outcome.outcome, TONES[outcome.outcome], colour);
+  let detail = outcome.reason;
+  if (outcome.outcome === "done") {
+    const reply = readJson(JSON.stringify(outcome.reply ?? {}));
+    const { text } = circusText(command, isObject(reply) ? reply : new Map());
+    detail = text === "ok" ? null : text;
+  }
+  return `${outcome.host}: ${word}${detail === null ? "" : `: ${clean(detail)}`}`;
+}
+
+/** Those that have the watcher; all where the name may be a pattern, or is none. */
+async function hostsWith(context: FleetContext, watcher: string | undefined): Promise<readonly HostName[]> {
+  if (watcher === undefined || /[*?[\]\\^$()|+]/.test(watcher)) return await targetHosts(context);
+  const { result } = await context.client.query("status", { hosts: await hostFilter(context), watcher: null });
+  const having = result.hosts.filter(({ watchers }) =>
+    watchers.some(({ name }) => name.toLowerCase() === watcher.toLowerCase()),
+  );
+  if (having.length === 0) throw new FleetError(EXIT.refused, `no host has a watcher ${JSON.stringify(watcher)}`);
+  return hostNames(having.map(({ host }) => host));
+}
+
+/** Before anything is connected. @throws UsageError where nobody said that all hosts are meant together. */
+export function checkScope({ verb, settings, request }: Omit<FleetContext, "client">): void {
+  if (settings.scope?.kind === "hosts" || request.options["at-once"] !== undefined) return;
+  throw new UsageError(
+    `${verb.name} would go to all of these hosts together; say so with --at-once, or name them by --host`,
+  );
+}
+
+/** @returns the exit code: 0 only if every host did it. */
+export async function change(context: FleetContext): Promise<number> {
+  const { verb, request, settings, io, client } = context;
+  const { command } = verb;
+  invariant(command !== null, `${verb.name} is a command of agents`);
+  const { scope } = settings;
+  const properties = propertiesOf(verb, command, request);
+  const hosts = scope?.kind === "hosts" ? scope.hosts : await hostsWith(context, request.words[0]);
+  const { id, outcomes } = await client.direct(hosts, command.name, properties, io.now(), {
+    firstMs: settings.timeoutMs,
+    resultMs: RESULT_MS,
+    onOutcome: (outcome) => {
+      if (!settings.json) io.out(`${outcomeLine(command.name, outcome, hasColour(io))}\n`);
+    },
+  });
+  if (settings.json) printDocument(context, { command: command.name, id, hosts: outcomes });
+  return outcomes.length > 0 && outcomes.every(({ outcome }) => outcome === "done") ? EXIT.ok : EXIT.partial;
+}

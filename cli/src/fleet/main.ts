@@ -1,0 +1,59 @@
+/** Every verb that concerns the fleet: chooses who does it, connects, turns failures into one line and an exit code. */
+import { EXIT } from "@circus-cluster/proto";
+import type { Request } from "../argv.ts";
+import { FleetClient, FleetError } from "../clients/fleet.ts";
+import type { Io } from "../io.ts";
+import { assignWords, propertiesOf } from "../properties.ts";
+import { type Settings, UsageError } from "../settings.ts";
+import type { Verb } from "../verbs.ts";
+import { change, checkScope } from "./change.ts";
+import type { FleetContext } from "./context.ts";
+import { history } from "./history.ts";
+import { hosts } from "./hosts.ts";
+import { init } from "./init.ts";
+import { read } from "./read.ts";
+import { restart } from "./restart.ts";
+import { rolloutList, rolloutShow } from "./rollout.ts";
+import { status } from "./status.ts";
+
+type Work = (context: FleetContext) => Promise<number>;
+
+const OWN: Readonly<Record<string, Work>> = {
+  hosts,
+  history,
+  "rollout list": rolloutList,
+  "rollout show": rolloutShow,
+  status,
+  restart,
+};
+
+function workOf(verb: Verb): Work {
+  const own = OWN[verb.name];
+  if (own !== undefined) return own;
+  if (verb.command?.doors.includes("nats") !== true) {
+    throw new UsageError(`${verb.name} works on the local agent only: without --all, --host and --where`);
+  }
+  return verb.command.access === "read" ? read : change;
+}
+
+/** @returns the exit code. @throws UsageError, or what `propertiesOf` throws. */
+export async function runFleet(verb: Verb, request: Request, settings: Settings, io: Io): Promise<number> {
+  try {
+    if (verb.name === "fleet init") return init(request, settings, io);
+    const work = workOf(verb);
+    // Mistakes come before the connection.
+    if (verb.command === null) assignWords(verb, request.words);
+    else propertiesOf(verb, verb.command, request);
+    if (work === change) checkScope({ verb, request, settings, io });
+    const client = await FleetClient.open(settings);
+    try {
+      return await work({ verb, request, settings, io, client });
+    } finally {
+      await client.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FleetError)) throw error;
+    io.err(`${error.exit === EXIT.refused ? "error" : "circusctl"}: ${error.message}\n`);
+    return error.exit;
+  }
+}

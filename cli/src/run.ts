@@ -1,0 +1,32 @@
+/** The one function behind every verb; the thin entry and the oclif commands both end here (design §6). */
+import { EXIT, reasonOf } from "@circus-cluster/proto";
+import type { Request } from "./argv.ts";
+import type { Io } from "./io.ts";
+import { runLocal } from "./local.ts";
+import { isWordsError } from "./properties.ts";
+import { isUsageError, settingsOf, UsageError } from "./settings.ts";
+import { VERBS } from "./verbs.ts";
+
+/** @returns the exit code; everything that a user can do wrong is one line on stderr. */
+export async function run(request: Request, io: Io): Promise<number> {
+  try {
+    const verb = VERBS.get(request.verb);
+    if (verb === undefined) throw new UsageError(`unknown command '${request.verb}'`);
+    const settings = settingsOf(request, io.env);
+    const { command } = verb;
+    if (command !== null && settings.scope === null) return await runLocal(verb, command, request, settings, io);
+    const { runFleet } = await import("./fleet/main.ts");
+    return await runFleet(verb, request, settings, io);
+  } catch (error) {
+    if (isUsageError(error)) {
+      io.err(`circusctl: ${error.message}\n`);
+      return EXIT.usage;
+    }
+    if (isWordsError(error)) {
+      io.err(`${error.message}\n`);
+      return EXIT.local;
+    }
+    io.err(`circusctl: internal error: ${error instanceof Error ? (error.stack ?? reasonOf(error)) : String(error)}\n`);
+    return EXIT.local;
+  }
+}

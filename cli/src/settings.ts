@@ -1,0 +1,114 @@
+/** Global options and environment as typed values, once, at the edge. Pure. */
+import { type HostName, parseDuration, parseHostName } from "@circus-cluster/proto";
+import type { Request } from "./argv.ts";
+
+/** Which hosts of the fleet. */
+type Scope =
+  | { readonly kind: "all" }
+  | { readonly kind: "hosts"; readonly hosts: readonly HostName[] }
+  | { readonly kind: "where"; readonly labels: Readonly<Record<string, string>> };
+
+export interface Settings {
+  /** Null: the local agent (or, for the fleet's own verbs, all hosts). */
+  readonly scope: Scope | null;
+  readonly endpoint: string;
+  readonly timeoutMs: number;
+  readonly json: boolean;
+  /** Blanks a level; 0: one line. */
+  readonly indent: number;
+  readonly nats: readonly string[];
+  readonly creds: string | null;
+  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };
+}
+
+/** A mistake on the command line: exit 2. */
+export class UsageError extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "UsageError";
+  }
+}
+
+/** By name: the parts of the program are bundled apart, each with its own classes. */
+export function isUsageError(error: unknown): error is UsageError {
+  return error instanceof Error && error.name === "UsageError";
+}
+
+const ENDPOINT = "tcp://127.0.0.1:5555";
+const TIMEOUT_MS = 5000;
+const TIMEOUT_MAX_MS = 24 * 3_600_000;
+
+/** A comma list; null where nothing is in it. */
+export function commaList(text: string): readonly string[] | null {
+  const items = text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+  return items.length === 0 ? null : [...new Set(items)];
+}
+
+function hostList(text: string, option: string): readonly HostName[] {
+  const names = commaList(text);
+  if (names === null) throw new UsageError(`${option} names no host`);
+  return names.map((name) => {
+    const host = parseHostName(name);
+    if (host === null) throw new UsageError(`${option}: ${JSON.stringify(name)} is no host name`);
+    return host;
+  });
+}
+
+function labels(text: string): Readonly<Record<string, string>> {
+  const pairs = (commaList(text) ?? []).map((item) => /^([^=:]+)[=:](.+)$/.exec(item));
+  if (pairs.length === 0 || pairs.includes(null)) throw new UsageError(`--where ${text}: KEY=VALUE is wanted`);
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""]));
+}
+
+function scopeOf(options: Request["options"]): Scope | null {
+  const given = ["all", "host", "where"].filter((name) => options[name] !== undefined);
+  if (given.length > 1) {
+    throw new UsageError(`${given.map((name) => `--${name}`).join(" and ")} exclude each other`);
+  }
+  if (options["all"] !== undefined) return { kind: "all" };
+  const { host, where } = options;
+  if (typeof host === "string") return { kind: "hosts", hosts: hostList(host, "--host") };
+  if (typeof where === "string") return { kind: "where", labels: labels(where) };
+  return null;
+}
+
+/** A time of the command line in ms, e.g. `10s`, `1m`; bare numbers are seconds. */
+export function durationOption(options: Request["options"], name: string): number | null {
+  const text = options[name];
+  if (typeof text !== "string") return null;
+  const ms = parseDuration(text);
+  if (ms === null || ms > TIMEOUT_MAX_MS) {
+    throw new UsageError(`--${name} ${JSON.stringify(text)} is no time such as 10s or 1m30s`);
+  }
+  return Math.round(ms);
+}
+
+/** @throws UsageError */
+export function settingsOf(
+  { options }: Pick<Request, "options">,
+  env: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const text = (name: string, variable: string): string | null => {
+    const given = options[name];
+    return (typeof given === "string" ? given : (env[variable] ?? "")) || null;
+  };
+  const timeoutMs = durationOption(options, "timeout") ?? TIMEOUT_MS;
+  if (timeoutMs < 1) throw new UsageError("--timeout has to be above 0");
+  return {
+    scope: scopeOf(options),
+    endpoint: text("endpoint", "CIRCUSCTL_ENDPOINT") ?? ENDPOINT,
+    timeoutMs,
+    json: options["json"] === true,
+    indent: options["prettify"] === true ? 2 : 0,
+    nats: commaList(text("nats", "CIRCUSCTL_NATS") ?? "") ?? [],
+    creds: text("creds", "CIRCUSCTL_CREDS"),
+    tls: {
+      ca: text("tls-ca", "CIRCUSCTL_TLS_CA"),
+      cert: text("tls-cert", "CIRCUSCTL_TLS_CERT"),
+      key: text("tls-key", "CIRCUSCTL_TLS_KEY"),
+    },
+  };
+}

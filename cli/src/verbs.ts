@@ -1,0 +1,144 @@
+/**
+ * Every word that `circusctl` understands, as data: the agent's verbs come from proto's command table, the
+ * fleet's own are added here. The parser, the help, the oclif commands and `run` derive from it. Pure.
+ */
+import { type CliArgument, COMMANDS, type CommandSpec } from "@circus-cluster/proto";
+
+/** An option, given as `--name`, `--name=value` or `--name value`. */
+export interface OptionSpec {
+  /** Without dashes. */
+  readonly name: string;
+  /** How its value is called in the help; null: it takes none. */
+  readonly value: string | null;
+  readonly doc: string;
+}
+
+export interface Verb {
+  /** One word, or two: `rollout list`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly args: readonly CliArgument[];
+  readonly options: readonly OptionSpec[];
+  /** The agent's command behind it; null: one of the fleet's own. */
+  readonly command: CommandSpec | null;
+  readonly examples: readonly string[];
+}
+
+/** Options that stand before or after the verb (design §6). */
+export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  { name: "all", value: null, doc: "all hosts of the fleet" },
+  { name: "host", value: "A,B", doc: "these hosts of the fleet" },
+  { name: "where", value: "KEY=VALUE", doc: "hosts of the fleet with this label (a comma list: all of them)" },
+  { name: "endpoint", value: "ENDPOINT", doc: "the local agent [env CIRCUSCTL_ENDPOINT, tcp://127.0.0.1:5555]" },
+  { name: "timeout", value: "SECONDS", doc: "longest wait for an answer [5]" },
+  { name: "json", value: null, doc: "one JSON document instead of text" },
+  { name: "prettify", value: null, doc: "the JSON indented, its keys sorted" },
+  { name: "nats", value: "URL", doc: "servers of the fleet, a comma list [env CIRCUSCTL_NATS]" },
+  { name: "creds", value: "FILE", doc: "your credentials for the fleet [env CIRCUSCTL_CREDS]" },
+  { name: "tls-ca", value: "FILE", doc: "authority of the servers' certificates [env CIRCUSCTL_TLS_CA]" },
+  { name: "tls-cert", value: "FILE", doc: "your certificate [env CIRCUSCTL_TLS_CERT]" },
+  { name: "tls-key", value: "FILE", doc: "its key [env CIRCUSCTL_TLS_KEY]" },
+  { name: "help", value: null, doc: "what a command takes" },
+  { name: "version", value: null, doc: "the version" },
+];
+
+const AT_ONCE: OptionSpec = { name: "at-once", value: null, doc: "to all chosen hosts together, not in waves" };
+const FOLLOW: readonly OptionSpec[] = [
+  { name: "batch", value: "N|P%,…", doc: "hosts in each wave; the last one repeats [25%]" },
+  { name: "soak", value: "TIME", doc: "a host has to stay healthy that long [10s]" },
+  { name: "health-timeout", value: "TIME", doc: "longest wait for a host to become healthy [60s]" },
+  { name: "max-fail", value: "N|P%", doc: "failed hosts tolerated [0]" },
+  { name: "detach", value: null, doc: "start it and do not follow" },
+  { name: "yes", value: null, doc: "ask no question" },
+  { name: "dry-run", value: null, doc: "show the plan only" },
+];
+
+/** Options of agents' verbs that mean something for a fleet only; they belong to the scope, and may stand with it. */
+export const FLEET_OPTIONS: readonly OptionSpec[] = [AT_ONCE, ...FOLLOW];
+export const FLEET_ONLY: ReadonlySet<string> = new Set(FLEET_OPTIONS.map(({ name }) => name));
+
+function placeholder(property: string): string {
+  return property === "nb" ? "N" : property.toUpperCase();
+}
+
+function ofCommand(spec: CommandSpec, cli: NonNullable<CommandSpec["cli"]>): Verb {
+  const own = cli.flags.map(({ flag, property, sets, doc }) => ({
+    name: flag.replace(/^--/, ""),
+    value: sets === null ? placeholder(property) : null,
+    doc,
+  }));
+  const isFleetWrite = spec.access === "write" && spec.doors.includes("nats");
+  const options = [...own, ...(isFleetWrite ? [AT_ONCE] : []), ...(spec.name === "restart" ? FOLLOW : [])];
+  return { name: spec.name, summary: spec.summary, args: cli.args, options, command: spec, examples: [] };
+}
+
+function ofFleet(name: string, summary: string, more: Partial<Pick<Verb, "args" | "options" | "examples">>): Verb {
+  return { name, summary, args: [], options: [], examples: [], ...more, command: null };
+}
+
+const FLEET: readonly Verb[] = [
+  ofFleet("hosts", "Hosts of the fleet and how they are", { examples: ["hosts", "--host web1,web2 hosts --json"] }),
+  ofFleet("history", "What watchers did, or how they were at one moment", {
+    args: [{ property: "watcher", required: false }],
+    options: [
+      { name: "since", value: "TIME", doc: "from then on: 1h, 2d, 14:30, 2026-01-31T12:00 [24h]" },
+      { name: "until", value: "TIME", doc: "up to then [now]" },
+      { name: "at", value: "TIME", doc: "how it was at that moment" },
+      { name: "limit", value: "N", doc: "rows at most [500]" },
+    ],
+    examples: ["--all history myworker --since 1h", "history --host web2 --at 14:30"],
+  }),
+  ofFleet("rollout list", "Rollouts, the newest first", {
+    options: [{ name: "limit", value: "N", doc: "rows at most [20]" }],
+  }),
+  ofFleet("rollout show", "One rollout: waves, hosts, what became of them", {
+    args: [{ property: "id", required: true }],
+    options: [{ name: "prove", value: null, doc: "with the pids before and after" }],
+  }),
+  ofFleet("fleet init", "Keys, credentials and the nats-server configuration of a new fleet", {
+    options: [
+      { name: "dir", value: "DIR", doc: "where to write; made, mode 0700" },
+      { name: "fleet", value: "NAME", doc: "name of the fleet [main]" },
+      { name: "hosts", value: "A,B", doc: "hosts to make credentials for" },
+      { name: "operators", value: "A,B", doc: "people who may change things [admin]" },
+      { name: "viewers", value: "A,B", doc: "people who may look" },
+      { name: "controllers", value: "A,B", doc: "controllers [ctl1]" },
+      { name: "listen", value: "HOST:PORT", doc: "of the nats-server [127.0.0.1:4222]" },
+      { name: "no-tls", value: null, doc: "none (the default on loopback)" },
+      { name: "insecure", value: null, doc: "listen beyond loopback without TLS all the same" },
+    ],
+    examples: ["fleet init --dir fleet --hosts web1,web2,web3 --operators admin"],
+  }),
+];
+
+/** By name; agents' verbs first. */
+export const VERBS: ReadonlyMap<string, Verb> = new Map(
+  [...COMMANDS.values()]
+    .flatMap((spec) => (spec.cli === null ? [] : [ofCommand(spec, spec.cli)]))
+    .concat(FLEET)
+    .map((verb) => [verb.name, verb]),
+);
+
+/** First words of the two-word verbs. */
+export const TOPICS: ReadonlyMap<string, string> = new Map([
+  ["rollout", "Changes that go over the fleet in waves"],
+  ["fleet", "The fleet itself"],
+]);
+
+/** `NAME [PID] SIGNUM`, as it stands in a usage line. */
+export function argumentsText(args: readonly CliArgument[]): string {
+  return args
+    .map(({ property, required, takes }) => {
+      const text = takes === "pairs" ? "KEY VALUE…" : takes === "rest" ? "KEY…" : placeholder(property);
+      return required ? text : `[${text}]`;
+    })
+    .join(" ");
+}
+
+/** One line: `circusctl signal NAME [PID] SIGNUM [--children] [--recursive]`. */
+export function usageOf(verb: Verb): string {
+  const options = verb.options
+    .filter(({ name }) => !FLEET_ONLY.has(name))
+    .map(({ name, value }) => `[--${name}${value === null ? "" : ` ${value}`}]`);
+  return ["circusctl", verb.name, argumentsText(verb.args), ...options].filter((part) => part !== "").join(" ");
+}
