@@ -1,0 +1,270 @@
+/** A controller as a process, agents that only pretend, and a look into its database. */
+import {
+  type CommandAnswer,
+  type CommandEnvelope,
+  type FleetAnswer,
+  type FleetEvent,
+  type HostName,
+  type HostSnapshot,
+  messageId,
+  type ProcessSnapshot,
+  Subjects,
+  type UserName,
+  type WatcherSnapshot,
+} from "@circus-cluster/proto";
+import { type Credentials, connectFleet, type FleetConnection, type FleetMessage } from "@circus-cluster/proto/nats";
+import Sqlite from "better-sqlite3";
+import type { NatsServer } from "../support/nats-server.ts";
+import { type Program, projectRoot, startProgram } from "../support/process.ts";
+import type { TempDir } from "../support/temp.ts";
+
+const FLEET = "main";
+export const subjects = new Subjects(FLEET);
+export const CONTROLLER = `${projectRoot}/controller/bin/circus-controller.js`;
+const BEAT_MS = 100;
+
+/** Times short enough for a test. */
+const QUICK = "lost=600ms grace=400ms tick=20ms answer=300ms resend=100ms";
+
+export function writeIni(dir: TempDir, server: Pick<NatsServer, "url">, more = ""): Promise<string> {
+  const text = `[controller]\nnats_url = ${server.url}\nname = ctl1\nstate_dir = ${dir.file("state")}\ntimings = ${QUICK}\n${more}`;
+  return dir.write("controller.ini", text);
+}
+
+export async function startController(ini: string): Promise<Program> {
+  const program = await startProgram(CONTROLLER, [ini]);
+  await program.waitForLine(/"reading events"/);
+  return program;
+}
+
+export async function kill9(program: Program): Promise<void> {
+  program.kill("SIGKILL");
+  await program.exited;
+  await program.stop();
+}
+
+/** As a person's circusctl asks. */
+export class Asker implements AsyncDisposable {
+  readonly connection: FleetConnection;
+  readonly #user: UserName;
+  #count = 0;
+
+  private constructor(connection: FleetConnection, user: UserName) {
+    this.connection = connection;
+    this.#user = user;
+  }
+
+  static async connect(
+    server: Pick<NatsServer, "url">,
+    name = "alice",
+    credentials: Credentials | null = null,
+  ): Promise<Asker> {
+    const connection = await connectFleet({
+      servers: [server.url],
+      name,
+      credentials,
+      mode: "service",
+      retryMs: 50,
+    });
+    return new Asker(connection, name as UserName);
+  }
+
+  async raw(door: "q" | "ctl", verb: string, properties: object): Promise<FleetAnswer> {
+    const subject = door === "q" ? subjects.query(this.#user, verb) : subjects.control(this.#user, verb);
+    const result = await this.connection.request(subject, { v: 1, id: `a${this.#count++}`, properties }, 3000);
+    if (result.kind !== "answer") throw new Error(`${verb}: ${result.kind}`);
+    return result.message.json() as FleetAnswer;
+  }
+
+  /** The result; an error answer is thrown. */
+  async ask<T>(door: "q" | "ctl", verb: string, properties: object): Promise<T> {
+    const answer = await this.raw(door, verb, properties);
+    if (!answer.ok) throw new Error(answer.reason);
+    return answer.result as T;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection.close(500);
+  }
+}
+
+export interface AgentOptions {
+  readonly epoch?: number;
+  readonly credentials?: Credentials;
+  /** What a restart leaves behind. @default healthy processes */
+  readonly restart?: "healthy" | "failed";
+  /** Between acceptance and the end of a restart. @default 50 */
+  readonly restartMs?: number;
+}
+
+/** One host with one watcher `web` of two processes, as far as a controller can see. */
+export class FakeAgent implements AsyncDisposable {
+  readonly host: HostName;
+  readonly connection: FleetConnection;
+  readonly #options: AgentOptions;
+  epoch: number;
+  seq = 0;
+  watcher: WatcherSnapshot;
+  /** Commands that were begun, in order. */
+  readonly begun: string[] = [];
+  readonly #journal = new Map<string, Promise<CommandAnswer>>();
+  #pid: number;
+  #beat: NodeJS.Timeout | undefined;
+
+  private constructor(host: HostName, connection: FleetConnection, options: AgentOptions) {
+    this.host = host;
+    this.connection = connection;
+    this.#options = options;
+    this.epoch = options.epoch ?? Date.now();
+    this.#pid = 100;
+    this.watcher = {
+      name: "web",
+      state: "stopped",
+      numprocesses: 2,
+      processes: [],
+      since: Date.now(),
+      generation: 0,
+      reason: null,
+    };
+  }
+
+  static async start(server: Pick<NatsServer, "url">, host: string, options: AgentOptions = {}): Promise<FakeAgent> {
+    const connection = await connectFleet({
+      servers: [server.url],
+      name: host,
+      credentials: options.credentials ?? null,
+      mode: "service",
+      retryMs: 50,
+    });
+    const agent = new FakeAgent(host as HostName, connection, options);
+    connection.subscribe(subjects.all.commandsTo(agent.host), (message) => void agent.#take(message));
+    return agent;
+  }
+
+  /** Tells of a start, runs the watcher, and beats. */
+  async run(): Promise<void> {
+    await this.emit("agent_started", null);
+    await this.raise(Date.now());
+    this.beat();
+  }
+
+  beat(): void {
+    clearInterval(this.#beat);
+    const send = (): void => this.sendBeat();
+    send();
+    this.#beat = setInterval(send, BEAT_MS);
+  }
+
+  sendBeat(leaving = false): void {
+    const { epoch, seq } = this;
+    const base = { v: 1, epoch, seq, time: Date.now(), interval: BEAT_MS, version: "test", load: 0.5, backlog: 0 };
+    this.connection.publish(subjects.heartbeat(this.host), leaving ? { ...base, leaving } : base);
+  }
+
+  /** As a host that is cut off: no beats, no answers. */
+  fallSilent(): void {
+    clearInterval(this.#beat);
+  }
+
+  event(kind: string, watcher: string | null, more: Partial<FleetEvent> = {}): FleetEvent {
+    return { v: 1, epoch: this.epoch, seq: ++this.seq, time: Date.now(), kind, watcher, data: {}, ...more };
+  }
+
+  async emit(kind: string, watcher: string | null, more: Partial<FleetEvent> = {}): Promise<void> {
+    const event = this.event(kind, watcher, more);
+    const result = await this.connection.store(
+      subjects.event(this.host, watcher, kind),
+      event,
+      messageId(this.host, event),
+      3000,
+    );
+    if (result.kind !== "stored") throw new Error(`${kind}: ${result.kind}`);
+  }
+
+  /** Starts processes of a new generation. */
+  async raise(generation: number): Promise<void> {
+    const processes = [1, 2].map(
+      (wid): ProcessSnapshot => ({ wid, pid: ++this.#pid, started: Date.now(), health: "healthy", generation }),
+    );
+    this.watcher = { ...this.watcher, state: "active", processes, generation, since: Date.now(), reason: null };
+    await this.emit("watcher_starting", "web", { data: { generation } });
+    for (const { pid, wid } of processes) await this.emit("process_spawned", "web", { pid, wid, data: { generation } });
+    await this.emit("watcher_started", "web", { data: { generation } });
+    for (const { pid, wid } of processes) await this.emit("process_healthy", "web", { pid, wid });
+  }
+
+  async lower(more: Partial<FleetEvent> = {}): Promise<void> {
+    const { processes } = this.watcher;
+    this.watcher = { ...this.watcher, state: "stopped", processes: [], since: Date.now() };
+    await this.emit("watcher_stopping", "web", more);
+    for (const { pid, wid } of processes) {
+      await this.emit("process_exited", "web", { pid, wid, data: { expected: true, code: 0 } });
+    }
+    await this.emit("watcher_stopped", "web", more);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#beat);
+    await this.connection.close(500);
+  }
+
+  get snapshot(): HostSnapshot {
+    const { epoch, seq, watcher } = this;
+    return { v: 1, epoch, seq, time: Date.now(), version: "test", labels: { role: "web" }, watchers: [watcher] };
+  }
+
+  async #take(message: FleetMessage): Promise<void> {
+    const envelope = message.json() as CommandEnvelope;
+    const answer = (outcome: CommandAnswer["outcome"], reply: object): void => {
+      const base = { status: "ok", time: Date.now() / 1000, ...reply };
+      if (message.reply !== undefined)
+        this.connection.publish(message.reply, { v: 1, id: envelope.id, outcome, reply: base });
+    };
+    if (envelope.command === "snapshot") answer("done", { snapshot: this.snapshot });
+    if (envelope.command !== "restart") return;
+    answer("accepted", {});
+    let work = this.#journal.get(envelope.id);
+    if (work === undefined) {
+      this.begun.push(envelope.id);
+      work = this.#restart(envelope);
+      this.#journal.set(envelope.id, work);
+    }
+    const { outcome, reply } = await work;
+    answer(outcome, reply);
+  }
+
+  async #restart({ id }: CommandEnvelope): Promise<CommandAnswer> {
+    await this.lower({ cause: id });
+    await new Promise((resolve) => setTimeout(resolve, this.#options.restartMs ?? 50));
+    if (this.#options.restart === "failed") {
+      this.watcher = { ...this.watcher, state: "failed", reason: "spawn broken ENOENT" };
+      await this.emit("watcher_failed", "web", { data: { reason: "spawn broken ENOENT" } });
+    } else await this.raise(this.watcher.generation + 1);
+    return { v: 1, id, outcome: "done", reply: { status: "ok", time: Date.now() / 1000 } };
+  }
+}
+
+/** Every event in a controller's database: `host epoch seq`, and how often. */
+export function storedEvents(dir: TempDir): { total: number; distinct: number; byHost: ReadonlyMap<string, number> } {
+  const db = new Sqlite(dir.file("state", "events.db"), { readonly: true });
+  try {
+    const tables = db
+      .prepare<[], { name: string }>(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
+      )
+      .all();
+    if (tables.length === 0) return { total: 0, distinct: 0, byHost: new Map() };
+    const all = tables.map(({ name }) => `SELECT host_id, epoch, seq FROM ${name}`).join(" UNION ALL ");
+    const count = (sql: string): number => db.prepare<[], { n: number }>(sql).get()?.n ?? 0;
+    const total = count(`SELECT count(*) AS n FROM (${all})`);
+    const distinct = count(`SELECT count(*) AS n FROM (SELECT DISTINCT host_id, epoch, seq FROM (${all}))`);
+    const rows = db
+      .prepare<[], { name: string; n: number }>(
+        `SELECT host.name AS name, count(*) AS n FROM (${all}) AS e JOIN host ON host.id = e.host_id GROUP BY host.name`,
+      )
+      .all();
+    return { total, distinct, byHost: new Map(rows.map(({ name, n }) => [name, n])) };
+  } finally {
+    db.close();
+  }
+}
