@@ -29,7 +29,7 @@ export function cleanEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv 
   return { ...env, ...extra };
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -166,7 +166,7 @@ function pm2(dir: string): Supervisor | null {
 }
 
 /** The physical limit: a Node program that only spawns, and spawns again on exit. */
-export const BARE = `
+const BARE = `
 const { spawn } = require("node:child_process");
 const one = () => spawn("sleep", ["3600"], { stdio: "ignore", detached: true }).once("exit", () => { if (!ending) one(); });
 let ending = false;
