@@ -111,7 +111,14 @@ describe("status and presence", () => {
     await waitFor(async () => (await presence("web1")) === "lost", { what: "web1 to be lost" });
     await waitFor(async () => (await status()).hosts[0]?.watchers[0]?.state === "unknown", { what: "its watcher" });
     expect((await status()).hosts[0]?.watchers).toMatchObject([{ state: "unknown", running: 0, pids: [] }]);
-    const silentAt = Date.now();
+    // Status knows at once; history when the event is back from the stream.
+    const silentAt = await waitFor(
+      async () => {
+        const now = Date.now();
+        return (await historyAt(now)).rows[0]?.state === "unknown" && now;
+      },
+      { what: "history to know of the silence" },
+    );
     web1.beat();
     await waitFor(async () => (await presence("web1")) === "online", { what: "web1 to be back" });
     await waitFor(async () => (await historyAt(Date.now())).rows[0]?.state === "active", { what: "history to know" });
