@@ -7,8 +7,10 @@
  */
 import { performance } from "node:perf_hooks";
 import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
+import { Dependencies } from "./arbiter/dependencies.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
-import { inStartOrder, onAll, Sequence } from "./arbiter/sequence.ts";
+import { Intents } from "./arbiter/intents.ts";
+import { inStartOrder, onAllInReverse, Sequence } from "./arbiter/sequence.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
 import { realWatcherDeps } from "./arbiter/watcher-deps.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
@@ -18,11 +20,13 @@ import type { AgentConfig, LoadResult } from "./config/types.ts";
 import type { EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
+import { NotifyHub } from "./health/notify.ts";
 import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
 import type { SocketItem } from "./sockets/registry.ts";
 import type { NofileLimit } from "./sockets/syscalls.ts";
 import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
-import type { Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
+import type { ByHand, Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
+import type { WatcherDeps } from "./watcher/deps.ts";
 import { createWatcher } from "./watcher/watcher.ts";
 
 export interface ArbiterOptions {
@@ -35,7 +39,10 @@ export interface ArbiterOptions {
 }
 
 /** How an arbiter's life ended; `restart` brings the configuration for the next one. */
-export type ArbiterEnd = { readonly kind: "quit" } | { readonly kind: "restart"; readonly config: AgentConfig };
+export type ArbiterEnd =
+  /** @property failure why the agent gave up; null: it was told to end */
+  | { readonly kind: "quit"; readonly failure: string | null }
+  | { readonly kind: "restart"; readonly config: AgentConfig };
 
 const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
@@ -54,6 +61,9 @@ export class Arbiter implements AgentView {
   readonly #watchers: readonly WatcherControl[];
   readonly #sampler = new StatsSampler();
   readonly #dispatch: Dispatch;
+  readonly #intents: Intents;
+  readonly #notifyHub: NotifyHub;
+  readonly #dependencies = new Dependencies(() => this.#watchers);
   readonly #sequences = new Set<Sequence>();
   /** Settles when the sequence asked for last has run. */
   #lastSequence: Promise<unknown> = Promise.resolve();
@@ -78,9 +88,18 @@ export class Arbiter implements AgentView {
       log: this.log,
     });
     const spawn = createSpawner(sockets, options.nofile);
-    this.#watchers = this.config.watchers.map((config) =>
-      createWatcher(config, realWatcherDeps(spawn, this.bus, this.log.child({ watcher: config.name }))),
-    );
+    this.#intents = Intents.open(foundation.stateDir, this.log);
+    this.#notifyHub = new NotifyHub(this.log);
+    this.#watchers = this.config.watchers.map((config) => {
+      const log = this.log.child({ watcher: config.name });
+      const deps: WatcherDeps = {
+        ...realWatcherDeps({ spawn, sockets, hub: this.#notifyHub, bus: this.bus, log }),
+        healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
+        intend: (intent) => this.#intents.set(config.name, intent),
+        escalate: (reason) => this.#giveUp(config.name, reason),
+      };
+      return createWatcher(config, deps, this.#intents.get(config.name));
+    });
     this.#dispatch = createDispatch(this);
   }
 
@@ -109,7 +128,9 @@ export class Arbiter implements AgentView {
     door.serve(this.#dispatch);
     this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.#watchers.length });
     // Each failure is logged by its watcher.
-    this.startMany(null, ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
+    this.#intents.tell(this.#watchers.map((watcher) => watcher.config.name));
+    const wanted = this.#watchers.filter((watcher) => watcher.intent === null);
+    this.startMany(wanted, ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
   }
 
   watchers(): readonly WatcherControl[] {
@@ -146,10 +167,14 @@ export class Arbiter implements AgentView {
     await this.#inSequence(chosen, (watcher) => watcher.start(cause));
   }
 
-  async stopMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
+  async stopMany(
+    watchers: readonly WatcherControl[] | null,
+    cause: Cause,
+    byHand: ByHand | null = null,
+  ): Promise<void> {
     if (watchers === null) this.#endSequences("overtaken by stop");
     for (const watcher of watchers ?? []) this.takeOver(watcher);
-    await onAll(watchers ?? this.#watchers, (watcher) => watcher.stop(cause));
+    await onAllInReverse(watchers ?? this.#watchers, (watcher) => watcher.stop(cause, byHand));
   }
 
   async restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void> {
@@ -172,10 +197,17 @@ export class Arbiter implements AgentView {
   }
 
   async quit(cause: Cause): Promise<void> {
-    await this.#finish({ kind: "quit" }, cause);
+    await this.#finish({ kind: "quit", failure: null }, cause);
   }
 
-  /** A quit beats a restart that is under way. */
+  /** `on_failed = quit`. */
+  #giveUp(watcher: string, reason: string): void {
+    this.log.critical("the agent ends because a watcher failed", { watcher, reason });
+    const failure = `watcher '${watcher}' failed and has on_failed = quit: ${reason}`;
+    void this.#finish({ kind: "quit", failure }, ITSELF);
+  }
+
+  /** A quit beats a restart that is under way, and of two quits the first holds. */
   #finish(end: ArbiterEnd, cause: Cause): Promise<void> {
     if (this.#end?.kind !== "quit") this.#end = end;
     this.#stopping ??= this.#stopAndClose(cause);
@@ -197,11 +229,12 @@ export class Arbiter implements AgentView {
   async #close(): Promise<void> {
     try {
       await this.#fleetDoor?.close();
+      this.#notifyHub.close();
       await this.#foundation[Symbol.asyncDispose]();
     } catch (error) {
       this.log.error("not everything could be closed", { reason: reasonOf(error) });
     }
-    this.#resolveEnded(this.#end ?? { kind: "quit" });
+    this.#resolveEnded(this.#end ?? { kind: "quit", failure: null });
   }
 
   /** Looks for NATS in the background. Loaded by need: a plain single host pays nothing for it. */
@@ -233,10 +266,13 @@ export class Arbiter implements AgentView {
     if (this.#stopping !== null) throw new CircusError("conflict", "the agent is about to end");
     const sequence = new Sequence();
     this.#sequences.add(sequence);
-    const run = this.#lastSequence.then(() =>
-      sequence.run(inStartOrder(watchers), this.config.circus.warmupDelayS * 1000, work),
-    );
-    this.#lastSequence = run.catch(() => undefined);
+    const last = this.#lastSequence;
+    let run: Promise<void> = Promise.resolve();
+    this.#lastSequence = new Promise((resolve) => {
+      const pauseMs = this.config.circus.warmupDelayS * 1000;
+      run = last.then(() => sequence.run(inStartOrder(watchers), pauseMs, work, () => resolve(undefined)));
+      run.catch(() => resolve(undefined));
+    });
     try {
       await run;
     } finally {

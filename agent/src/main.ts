@@ -54,8 +54,7 @@ async function run(options: RunOptions, nofile: NofileLimit | null): Promise<num
     if (config.circus.umask !== null) process.umask(config.circus.umask);
     const pidfile = options.pidfile ?? config.circus.pidfile;
     using _pid = pidfile === null ? null : PidFile.create(pidfile);
-    await live(config, options.configPath, log, nofile);
-    return 0;
+    return await live(config, options.configPath, log, nofile);
   } catch (error) {
     const isBug = !isCircusError(error) && !(error instanceof SocketError);
     complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
@@ -71,8 +70,14 @@ function logOptions(options: RunOptions, { circus }: AgentConfig): { level: LogL
   };
 }
 
-/** One arbiter after another, until one ends for good. */
-async function live(first: AgentConfig, path: string, { logger }: AgentLog, limit: NofileLimit | null): Promise<void> {
+/** One arbiter after another, until one ends for good. Resolves with the exit code. */
+async function live(
+  first: AgentConfig,
+  path: string,
+  { logger }: AgentLog,
+  limit: NofileLimit | null,
+): Promise<number> {
+  let failure: string | null = null;
   using signals = new ProcessSignals(logger);
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
     const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile: limit, reload: () => loadConfig(path) });
@@ -81,8 +86,11 @@ async function live(first: AgentConfig, path: string, { logger }: AgentLog, limi
     const end = await arbiter.ended;
     signals.detach();
     config = end.kind === "restart" ? end.config : null;
+    if (end.kind === "quit") ({ failure } = end);
   }
+  if (failure !== null) complain(failure);
   logger.info("circusd stopped");
+  return failure === null ? 0 : 1;
 }
 
 sealInheritedDescriptors();

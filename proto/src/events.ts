@@ -20,6 +20,7 @@ export const EVENT_KINDS = [
   "process_exited",
   "process_killed",
   "process_healthy",
+  "process_unhealthy",
   "socket_bound",
   "command_accepted",
   "command_refused",

@@ -21,6 +21,8 @@ export interface Foundation extends AsyncDisposable {
   readonly door: ZmqDoor;
   readonly pub: ZmqPub;
   readonly sockets: SocketRegistry;
+  /** Null where nothing is kept. */
+  readonly stateDir: string | null;
   /** Null without `[fleet]`. */
   readonly fleet: FleetPlace | null;
 }
@@ -47,7 +49,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
     sockets = await SocketRegistry.open(config.sockets);
     fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
-    return { door, pub, sockets, fleet, [Symbol.asyncDispose]: close };
+    return { door, pub, sockets, stateDir: stateDir?.path ?? null, fleet, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { FakeWatcher, watcherConfig } from "../commands/fake-agent.fixture.ts";
-import { inStartOrder, onAll, Sequence } from "./sequence.ts";
+import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
+import { inStartOrder, onAllInReverse, Sequence } from "./sequence.ts";
 
 const watchers = ["a", "b", "c"].map((name) => new FakeWatcher(watcherConfig(name)));
 const nameOf = (watcher: { config: { name: string } }) => watcher.config.name;
@@ -50,13 +51,59 @@ it("an end cuts the pause short and says why", async () => {
   expect(Date.now() - began).toBeLessThan(5000);
 });
 
-it("`onAll` waits for all and names those that failed", async () => {
+it("`onAllInReverse` waits for all and names those that failed", async () => {
   let done = 0;
-  const run = onAll(watchers, async (watcher) => {
+  const run = onAllInReverse(watchers, async (watcher) => {
     await Promise.resolve();
     done++;
     if (nameOf(watcher) !== "b") throw new Error("stuck");
   });
   await expect(run).rejects.toMatchObject({ message: "a: stuck; c: stuck" });
   expect(done).toBe(3);
+});
+
+const dependent = (name: string, dependsOn: string[], priority = 0) =>
+  new FakeWatcher(watcherConfig(name, { priority, lifecycle: { ...PLAIN_LIFECYCLE, dependsOn } }));
+
+it("what one depends on starts before it whatever the priorities, and stops after it", async () => {
+  const all = [
+    dependent("app", ["db", "cache"], 9),
+    dependent("cache", ["db"]),
+    dependent("db", []),
+    dependent("x", []),
+  ];
+  const names = (list: readonly { config: { name: string } }[]) => list.map(({ config }) => config.name);
+  expect(names(inStartOrder(all))).toEqual(["db", "cache", "app", "x"]);
+  const told: string[] = [];
+  await onAllInReverse(all, async ({ config: { name } }) => {
+    told.push(`${name} stops`);
+    await Promise.resolve();
+    told.push(`${name} stopped`);
+  });
+  const after = (a: string, b: string) => told.indexOf(`${a} stops`) > told.indexOf(`${b} stopped`);
+  expect([after("db", "cache"), after("cache", "app"), after("db", "app")]).toEqual([true, true, true]);
+  expect(told.indexOf("x stops")).toBeLessThan(told.indexOf("app stopped"));
+});
+
+it("one that waits for what it depends on holds up nobody else", async () => {
+  const app = dependent("app", ["db"]);
+  const last = dependent("last", []);
+  const started: string[] = [];
+  let release: () => void = () => undefined;
+  let hadTurns = false;
+  const run = new Sequence().run(
+    [app, last],
+    0,
+    async ({ config: { name } }) => {
+      if (name === "app") await new Promise<void>((resolve) => (release = resolve));
+      started.push(name);
+    },
+    () => (hadTurns = true),
+  );
+  await Promise.resolve();
+  await Promise.resolve();
+  expect([started, hadTurns]).toEqual([["last"], true]);
+  release();
+  await run;
+  expect(started).toEqual(["last", "app"]);
 });

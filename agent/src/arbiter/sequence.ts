@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
 import type { WatcherControl } from "../watcher/api.ts";
+import { dependenciesFirst, dependentsOf } from "./dependencies.ts";
 
 export class Sequence {
   readonly #taken = new Set<WatcherControl>();
@@ -26,41 +27,64 @@ export class Sequence {
    * Settles when all had their turn; what fails does not stop the rest.
    *
    * @param pauseMs between two of them
+   * @param onTurns called when all had their turn, though some may still wait for what they depend on
    * @throws CircusError `failed` that names each watcher that failed and why, or `conflict` where it was ended.
    */
   async run(
     watchers: readonly WatcherControl[],
     pauseMs: number,
     work: (watcher: WatcherControl) => Promise<unknown>,
+    onTurns: () => void = () => undefined,
   ): Promise<void> {
     const failures: string[] = [];
+    const failed = (watcher: WatcherControl, error: unknown) =>
+      void failures.push(`${watcher.config.name}: ${reasonOf(error)}`);
+    const waiting: Promise<void>[] = [];
     for (const [i, watcher] of watchers.entries()) {
       if (i > 0 && pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#end.signal }).catch(() => undefined);
       if (this.#end.signal.aborted) throw new CircusError("conflict", this.#reason);
       if (this.#taken.has(watcher)) continue;
-      try {
-        await work(watcher);
-      } catch (error) {
-        failures.push(`${watcher.config.name}: ${reasonOf(error)}`);
-      }
+      const done = work(watcher).then(
+        () => undefined,
+        (error: unknown) => failed(watcher, error),
+      );
+      // It may have to wait for what it depends on, and nobody else has to wait with it.
+      if (watcher.config.lifecycle.dependsOn.length > 0) waiting.push(done);
+      else await done;
     }
+    onTurns();
+    await Promise.all(waiting);
     if (failures.length > 0) throw new CircusError("failed", failures.join("; "));
   }
 }
 
-/** In the order in which watchers start: by priority, the highest first, then by name (reference §2.2). */
+/**
+ * In the order in which watchers start: by priority, the highest first, then by name (reference §2.2); but
+ * whatever one depends on comes before it.
+ */
 export function inStartOrder(watchers: readonly WatcherControl[]): readonly WatcherControl[] {
-  return [...watchers].sort(
-    ({ config: a }, { config: b }) => b.priority - a.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  return dependenciesFirst(
+    [...watchers].sort(
+      ({ config: a }, { config: b }) => b.priority - a.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    ),
   );
 }
 
-/** Does the same to all at once and waits for all. */
-export async function onAll(
+/**
+ * Stops all at once and waits for all; only one that others depend on waits until those are done (well or not).
+ *
+ * @throws CircusError `failed` that names each watcher that failed and why
+ */
+export async function onAllInReverse(
   watchers: readonly WatcherControl[],
   work: (watcher: WatcherControl) => Promise<unknown>,
 ): Promise<void> {
-  const results = await Promise.allSettled(watchers.map(work));
+  const works = new Map<WatcherControl, Promise<unknown>>();
+  for (const watcher of [...dependenciesFirst(watchers)].reverse()) {
+    const before = dependentsOf(watcher.config.name, watchers).flatMap((dependent) => works.get(dependent) ?? []);
+    works.set(watcher, before.length === 0 ? work(watcher) : Promise.allSettled(before).then(() => work(watcher)));
+  }
+  const results = await Promise.allSettled(watchers.map((watcher) => works.get(watcher) ?? Promise.resolve()));
   const failures = results.flatMap((result, i) =>
     result.status === "rejected" ? [`${watchers[i]?.config.name ?? ""}: ${reasonOf(result.reason)}`] : [],
   );

@@ -2,18 +2,43 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "@circus-cluster/proto";
 import type { EventBus } from "../events/api.ts";
+import { watchHealth } from "../health/checks.ts";
+import type { NotifyHub } from "../health/notify.ts";
+import { substitute } from "../process/argv.ts";
 import { childrenOf, sendSignal } from "../process/signals.ts";
+import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";
+import { spawnLookup } from "./spawn-variables.ts";
 
-export function realWatcherDeps(spawn: WatcherDeps["spawn"], bus: EventBus, log: Logger): WatcherDeps {
+interface World {
+  readonly spawn: WatcherDeps["spawn"];
+  readonly sockets: SocketRegistry;
+  readonly hub: NotifyHub;
+  readonly bus: EventBus;
+  readonly log: Logger;
+}
+
+/** All but what is between this watcher and the others. */
+type OwnDeps = Omit<WatcherDeps, "healthTurned" | "intend" | "escalate">;
+
+export function realWatcherDeps({ spawn, sockets, hub, bus, log }: World): OwnDeps {
+  const now = (): number => performance.now();
+  const killGroup = (pid: number, signum: number): void => void sendSignal(-pid, signum);
+  const fdOf = (name: string): number | undefined => sockets.get(name)?.fd;
+  const checks = {
+    ...{ spawn, killGroup, hub, now, log },
+    substitute: (text: string, config: Parameters<typeof spawnLookup>[0], wid: number) =>
+      substitute(text, spawnLookup(config, wid, fdOf)),
+  };
   return {
     spawn,
     signal: (pid, signum) => void sendSignal(pid, signum),
-    killGroup: (pid, signum) => void sendSignal(-pid, signum),
+    killGroup,
     signalChildren: (pid, signum) => childrenOf(pid).filter((child) => sendSignal(child, signum)),
+    watchHealth: (config, wid) => watchHealth(config, wid, checks),
     setTimer: (delayMs, fire) => setTimeout(fire, delayMs),
     clearTimer: (handle) => clearTimeout(handle as NodeJS.Timeout),
-    now: () => performance.now(),
+    now,
     wall: () => Date.now(),
     random: () => Math.random(),
     bus,

@@ -4,7 +4,7 @@ import type { AgentConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import type { SocketItem } from "../sockets/registry.ts";
 import type { GONE, Known, ProcessRecord } from "../stats/sampler.ts";
-import type { Cause, WatcherControl } from "../watcher/api.ts";
+import type { ByHand, Cause, WatcherControl } from "../watcher/api.ts";
 
 /** Sending signals and looking at process trees. */
 export interface ProcessAccess {
@@ -28,8 +28,8 @@ export interface AgentView {
 
   /** Starts those with `autostart` one after another, by priority; null: all. */
   startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void>;
-  /** Stops all of them at once; null: all. */
-  stopMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void>;
+  /** Stops all of them at once, those that others depend on after those; null: all. */
+  stopMany(watchers: readonly WatcherControl[] | null, cause: Cause, byHand?: ByHand | null): Promise<void>;
   /** Stops them at once, then starts those that ran or have `autostart`, one after another. */
   restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void>;
   /** Reloads every watcher, one after another; starts those that are stopped (reference §5.6). */

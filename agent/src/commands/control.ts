@@ -4,7 +4,7 @@
  */
 import { CircusError, checkOptions } from "@circus-cluster/proto";
 import { parseSignal } from "../process/signals.ts";
-import type { Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
+import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
 import { applyOptions } from "../watcher/options.ts";
 import type { AgentView } from "./agent-view.ts";
 import { matchWatchers } from "./match.ts";
@@ -39,20 +39,32 @@ function onMany(run: (cause: Cause) => Promise<void>): Work {
 /** `start`, `stop`, `restart`: one watcher, those that a pattern means, or all (reference §5.5). */
 function byPattern(ways: {
   one(agent: AgentView, watcher: WatcherControl, properties: Checked, cause: Cause): Promise<Fields>;
-  many(agent: AgentView, watchers: readonly WatcherControl[], cause: Cause): Promise<void>;
-  all(agent: AgentView, cause: Cause): Promise<void>;
+  many(agent: AgentView, watchers: readonly WatcherControl[], properties: Checked, cause: Cause): Promise<void>;
+  all(agent: AgentView, properties: Checked, cause: Cause): Promise<void>;
 }): Control {
   return (agent, properties) => {
     const name = textOf(properties, "name");
-    if (name === undefined) return onMany((cause) => ways.all(agent, cause));
+    if (name === undefined) return onMany((cause) => ways.all(agent, properties, cause));
     const watchers = matchWatchers(agent.watchers(), name, textOf(properties, "match") ?? "glob");
     const [first] = watchers;
-    if (first === undefined || watchers.length > 1) return onMany((cause) => ways.many(agent, watchers, cause));
+    if (first === undefined || watchers.length > 1)
+      return onMany((cause) => ways.many(agent, watchers, properties, cause));
     return onOne(first, (cause) => {
       agent.takeOver(first);
       return ways.one(agent, first, properties, cause);
     });
   };
+}
+
+const REASON_CHARS_MAX = 256;
+
+function byHand(properties: Checked): ByHand {
+  const why =
+    textOf(properties, "reason")
+      ?.replaceAll(/\p{C}+/gu, " ")
+      .trim()
+      .slice(0, REASON_CHARS_MAX) ?? "";
+  return { why: why === "" ? null : why };
 }
 
 function infoOf({ stopped, started, kept }: ChangeInfo): Fields {
@@ -121,23 +133,23 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
       const { started, kept } = await watcher.start(cause);
       return { info: { started, kept } };
     },
-    many: (agent, watchers, cause) => agent.startMany(watchers, cause),
-    all: (agent, cause) => agent.startMany(null, cause),
+    many: (agent, watchers, _properties, cause) => agent.startMany(watchers, cause),
+    all: (agent, _properties, cause) => agent.startMany(null, cause),
   }),
 
   stop: byPattern({
-    one: async (_agent, watcher, _properties, cause) => {
-      await watcher.stop(cause);
+    one: async (_agent, watcher, properties, cause) => {
+      await watcher.stop(cause, byHand(properties));
       return { info: null };
     },
-    many: (agent, watchers, cause) => agent.stopMany(watchers, cause),
-    all: (agent, cause) => agent.stopMany(null, cause),
+    many: (agent, watchers, properties, cause) => agent.stopMany(watchers, cause, byHand(properties)),
+    all: (agent, properties, cause) => agent.stopMany(null, cause, byHand(properties)),
   }),
 
   restart: byPattern({
     one: async (_agent, watcher, properties, cause) => infoOf(await watcher.restart(cause, newerThan(properties))),
-    many: (agent, watchers, cause) => agent.restartMany(watchers, cause),
-    all: (agent, cause) => agent.restartAgent(cause),
+    many: (agent, watchers, _properties, cause) => agent.restartMany(watchers, cause),
+    all: (agent, _properties, cause) => agent.restartAgent(cause),
   }),
 
   reload: (agent, properties) => {

@@ -1,5 +1,6 @@
 /** An agent made of fake watchers, for the tests of the command table. */
 import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
+import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type { Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "../watcher/api.ts";
 import type { AgentView } from "./agent-view.ts";
@@ -38,6 +39,7 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     closeChildStderr: false,
     env: {},
     readyMinUptimeS: 2,
+    lifecycle: PLAIN_LIFECYCLE,
     extra: {},
     ...changes,
   };
@@ -55,6 +57,12 @@ export class FakeWatcher implements WatcherControl {
   constructor(config: WatcherConfig, pids: readonly number[] = []) {
     this.config = config;
     this.pids = pids;
+  }
+
+  readonly intent = null;
+
+  dependenciesChanged(unmet: readonly string[]): void {
+    this.calls.push(`unmet ${unmet.join(" ")}`);
   }
 
   processes(): readonly ProcessView[] {

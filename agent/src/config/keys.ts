@@ -5,7 +5,7 @@
 
 export type SectionKind = "circus" | "watcher" | "socket" | "fleet";
 
-type KeyType = "text" | "path" | "bool" | "int" | "float" | "mask" | "signal" | "list" | "labels";
+type KeyType = "text" | "path" | "bool" | "int" | "float" | "duration" | "mask" | "signal" | "list" | "labels";
 
 export interface KeySpec {
   readonly section: SectionKind;
@@ -35,6 +35,8 @@ function spec(section: SectionKind) {
   });
 }
 
+/** What a Node timer can wait, in ms. */
+const DURATION: Part = { min: 1, max: 2_147_483_647, isExtra: true };
 /** Seconds that a Node timer can wait: 2^31 - 1 ms. */
 const TIMER: Part = { min: 0, max: 2_147_483 };
 const NATURAL: Part = { min: 0 };
@@ -108,7 +110,28 @@ export const KEYS: readonly KeySpec[] = [
   watcher("close_child_stdin", "bool", "true", "stdin from /dev/null"),
   watcher("close_child_stdout", "bool", "false", "stdout to /dev/null"),
   watcher("close_child_stderr", "bool", "false", "stderr to /dev/null"),
-  watcher("ready.min_uptime", "float", "2", "Seconds a process has to live to count as healthy", TIMER),
+  watcher("ready.min_uptime", "duration", "2s", "How long a process has to live to count as healthy", {
+    ...DURATION,
+    min: 0,
+  }),
+  watcher("healthcheck.type", "text", null, "Probe of a process's health: http, tcp, exec or notify", EXTRA),
+  watcher("healthcheck.url", "text", null, "http: address that has to answer with a status below 400", EXTRA),
+  watcher("healthcheck.host", "text", "127.0.0.1", "tcp: host to connect to", EXTRA),
+  watcher("healthcheck.port", "text", null, "tcp: port to connect to", EXTRA),
+  watcher("healthcheck.cmd", "text", null, "exec: shell line that has to exit with 0", EXTRA),
+  watcher("healthcheck.interval", "duration", "5s", "Between two probes", DURATION),
+  watcher("healthcheck.timeout", "duration", "2s", "What a probe may take", DURATION),
+  watcher("healthcheck.retries", "int", "3", "Failures in a row that make a process unhealthy", {
+    min: 1,
+    isExtra: true,
+  }),
+  watcher("healthcheck.start_period", "duration", "30s", "How long a new process may fail", { ...DURATION, min: 0 }),
+  watcher("healthcheck.on_unhealthy", "text", "replace", "replace or ignore an unhealthy process", EXTRA),
+  watcher("depends_on", "list", null, "Watchers that have to be healthy before this one starts", EXTRA),
+  watcher("on_failed", "text", "stay", "quit: the agent ends, with exit code 1, when this watcher gives up", EXTRA),
+  watcher("backoff.initial", "duration", "100ms", "Delay after the second early death in a row; it doubles", DURATION),
+  watcher("backoff.max", "duration", "30s", "Longest delay between two attempts", DURATION),
+  watcher("backoff.reset", "duration", "1m", "Healthy for so long, a process starts the row anew", DURATION),
   watcher("check_flapping", "bool", "true", "Without effect, as in Circus 0.19", EXTRA),
   watcher("flapping.*", "text", null, "For the Flapping plugin", EXTRA),
   watcher("on_demand", "bool", "false", "Start at the first connection", REFUSED),
@@ -118,10 +141,6 @@ export const KEYS: readonly KeySpec[] = [
   watcher("virtualenv", "path", null, "Python environment", REFUSED),
   watcher("virtualenv_py_ver", "text", null, "Its Python version", IGNORED),
   watcher("rlimit_*", "text", null, "Resource limits; empty: infinity", REFUSED),
-  watcher("healthcheck.*", "text", null, "Probe of a process's health", REFUSED),
-  watcher("depends_on", "list", null, "Watchers that have to be healthy first", REFUSED),
-  watcher("backoff.*", "text", null, "Delays before respawns", REFUSED),
-  watcher("on_failed", "text", null, "What follows when the watcher gives up", REFUSED),
   watcher("socket_activation", "text", null, "LISTEN_FDS for the processes", REFUSED),
   watcher("env", "text", null, "Not a key: use an [env:NAME] section", IGNORED),
   watcher("rlimits", "text", null, "Not a key: use rlimit_NAME", IGNORED),

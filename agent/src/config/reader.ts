@@ -1,4 +1,5 @@
 /** Typed access to one section: every wrong value becomes a diagnostic, and reading goes on with the default. Pure. */
+import { formatDuration, type Millis, parseDuration } from "@circus-cluster/proto";
 import { findKey, type KeySpec, knownKeys, type SectionKind } from "./keys.ts";
 import type { MergedEntry, MergedSection } from "./sections.ts";
 import { parseSignal } from "./signal-number.ts";
@@ -77,6 +78,11 @@ export class SectionReader {
     return this.#number(key, parseNumber, "not a number");
   }
 
+  /** `5s`, `1m30s`, `250ms`; a bare number is seconds. */
+  duration(key: string): Millis {
+    return this.#number(key, parseDuration, "no duration such as 250ms, 5s or 1m30s", formatDuration);
+  }
+
   /** Null where neither the section nor the table has one. */
   mask(key: string): number | null {
     const text = this.optional(key);
@@ -132,11 +138,16 @@ export class SectionReader {
     this.#diagnostics.push({ severity: "warning", at, message });
   }
 
-  #number(key: string, parse: (text: string) => number | null, problem: string): number {
+  #number(
+    key: string,
+    parse: (text: string) => number | null,
+    problem: string,
+    show: (value: number) => string = String,
+  ): number {
     const { min, max } = this.#spec(key);
     const value = this.#typed(key, parse, problem);
-    if (min !== null && value < min) this.error(key, `${value} is less than ${min}`);
-    if (max !== null && value > max) this.error(key, `${value} is more than ${max}`);
+    if (min !== null && value < min) this.error(key, `${show(value)} is less than ${show(min)}`);
+    if (max !== null && value > max) this.error(key, `${show(value)} is more than ${show(max)}`);
     return value;
   }
 

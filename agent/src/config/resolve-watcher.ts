@@ -1,6 +1,7 @@
 /** `[watcher:NAME]` → WatcherConfig. Pure. */
 import { NAME_BYTES_MAX } from "@circus-cluster/proto";
 import { type GlobalEnv, watcherEnv } from "./environment.ts";
+import { resolveLifecycle } from "./lifecycle.ts";
 import type { SectionReader } from "./reader.ts";
 import { printable, quote } from "./text.ts";
 import type { Diagnostic, WatcherConfig } from "./types.ts";
@@ -53,7 +54,8 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     closeChildStdout: reader.bool("close_child_stdout"),
     closeChildStderr: reader.bool("close_child_stderr"),
     env: Object.fromEntries(env),
-    readyMinUptimeS: reader.float("ready.min_uptime"),
+    readyMinUptimeS: reader.duration("ready.min_uptime") / 1000,
+    lifecycle: resolveLifecycle(reader),
     extra: Object.fromEntries(extra.sort(([a], [b]) => (a < b ? -1 : 1))),
   };
   checkTogether(reader, watcher);

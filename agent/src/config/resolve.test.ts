@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatDiagnostics } from "./check.ts";
+import { PLAIN_LIFECYCLE } from "./lifecycle.ts";
 import { parseFile } from "./lines.ts";
 import { resolve } from "./resolve.ts";
 import type { AgentConfig, LoadResult, WatcherConfig } from "./types.ts";
@@ -87,6 +88,7 @@ test("a watcher with a command alone has Circus's defaults", () => {
     closeChildStderr: false,
     env: {},
     readyMinUptimeS: 2,
+    lifecycle: PLAIN_LIFECYCLE,
     extra: {},
   });
 });

@@ -4,6 +4,7 @@
  */
 import { readEnv } from "./environment.ts";
 import { findKey, type SectionKind } from "./keys.ts";
+import { checkDependencies } from "./lifecycle.ts";
 import type { Entry, ParsedFile } from "./lines.ts";
 import { SectionReader } from "./reader.ts";
 import { resolveCircus } from "./resolve-circus.ts";
@@ -54,10 +55,11 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
   const circus = resolveCircus(read("circus", circusSection));
   checkSockets(sockets, diagnostics);
   const scope = { env, sockets: new Set(sockets.map(({ name }) => name)), cwd: ctx.cwd };
-  const watchers = watcherSections.map((section) =>
+  const written = watcherSections.map((section) =>
     resolveWatcher(read("watcher", section), section.name.slice("watcher:".length), scope),
   );
-  checkWatcherNames(watchers, diagnostics);
+  checkWatcherNames(written, diagnostics);
+  const watchers = checkDependencies(written, diagnostics);
   checkDefaults(defaults, diagnostics);
   if (watchers.length === 0) {
     diagnostics.push({

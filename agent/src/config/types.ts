@@ -2,7 +2,9 @@
  * The resolved configuration of an agent: readonly, typed, no optional-with-default fields left.
  * Made once by `resolve.ts`; every reader inside the agent takes these types. Source: reference §1.6.
  */
+
 import type { SocketConfig } from "../sockets/types.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 
 /** Where a section or key was written. */
 export interface SourceRef {
@@ -78,6 +80,8 @@ export interface WatcherConfig {
   readonly env: Readonly<Record<string, string>>;
   /** Seconds a process has to live to count as healthy (`ready.min_uptime`, design §3). */
   readonly readyMinUptimeS: number;
+  /** `healthcheck.*`, `depends_on`, `on_failed`, `backoff.*`. */
+  readonly lifecycle: Lifecycle;
   /** Keys Circus does not know, shown by `options`, in key order. */
   readonly extra: Readonly<Record<string, string>>;
 }

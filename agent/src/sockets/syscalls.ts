@@ -31,9 +31,15 @@ const native = {
   close: libc.func("int close(int fd)"),
   fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
   pipe2: libc.func("int pipe2(_Out_ uint8_t *ends, int flags)"),
+  recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
+  epoll_create1: libc.func("int epoll_create1(int flags)"),
+  epoll_ctl: libc.func("int epoll_ctl(int epoll, int operation, int fd, const void *event)"),
   flock: libc.func("int flock(int fd, int operation)"),
   prlimit: libc.func("int prlimit64(int pid, int resource, const void *next, _Out_ uint64_t *previous)"),
 };
+
+/** Called in another thread, so not for {@link call}. */
+const epollWaitNative = libc.func("int epoll_wait(int epoll, _Out_ uint8_t *events, int max, int timeout)");
 
 function call(name: keyof typeof native, ...args: unknown[]): number {
   const result = native[name](...args) as number;
@@ -101,6 +107,53 @@ export function socketName(fd: number): Address {
 
 export function close(fd: number): void {
   call("close", fd);
+}
+
+/** One datagram that is there already, cut to the buffer; null: none is. */
+export function receiveNow(fd: number, buffer: Buffer): number | null {
+  try {
+    return call("recv", fd, buffer, buffer.length, MSG_DONTWAIT);
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === "EAGAIN" || error.code === "EINTR")) return null;
+    throw error;
+  }
+}
+
+/** `struct epoll_event` is packed on x86-64 only. */
+const EPOLL_EVENT = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
+const EPOLL_EVENTS_MAX = 64;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 1;
+const MSG_DONTWAIT = 0x40;
+
+/** Close-on-exec. A descriptor that is closed leaves it by itself. */
+export function epollCreate(): number {
+  return call("epoll_create1", O_CLOEXEC);
+}
+
+/** Waits for something to read. */
+export function epollAdd(epoll: number, fd: number): void {
+  const event = Buffer.alloc(EPOLL_EVENT.size);
+  event.writeUInt32LE(EPOLLIN, 0);
+  event.writeInt32LE(fd, EPOLL_EVENT.data);
+  call("epoll_ctl", epoll, EPOLL_CTL_ADD, fd, event);
+}
+
+/** The descriptors that have something to read; none after the timeout or a signal. Waits in a thread of libuv's pool. */
+export function epollWait(epoll: number, timeoutMs: number): Promise<readonly number[]> {
+  const events = Buffer.alloc(EPOLL_EVENT.size * EPOLL_EVENTS_MAX);
+  return new Promise((resolve, reject) => {
+    epollWaitNative.async(epoll, events, EPOLL_EVENTS_MAX, timeoutMs, (error: unknown, count: number) => {
+      if (error instanceof Error) reject(error);
+      else {
+        resolve(
+          Array.from({ length: Math.max(0, count) }, (_, i) =>
+            events.readInt32LE(i * EPOLL_EVENT.size + EPOLL_EVENT.data),
+          ),
+        );
+      }
+    });
+  });
 }
 
 /** Takes the exclusive lock of an open file, until it is closed or the process ends; false where another has it. */

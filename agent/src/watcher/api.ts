@@ -4,6 +4,7 @@
  */
 import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
+import type { Intent } from "./state.ts";
 
 /** Circus's four words (reference §2.1). */
 export type CircusStatus = "stopped" | "starting" | "active" | "stopping";
@@ -30,6 +31,11 @@ export interface Cause {
   readonly command: string | null;
 }
 
+export interface ByHand {
+  /** In the person's words. */
+  readonly why: string | null;
+}
+
 export interface ReloadOptions {
   readonly graceful: boolean;
   readonly sequential: boolean;
@@ -42,11 +48,16 @@ export interface WatcherControl {
   /** As written in the configuration, with the values of `set` on top. */
   readonly config: WatcherConfig;
   readonly status: CircusStatus;
+  /** Who stopped it by hand, so that it is not started with the agent; null: nobody did. */
+  readonly intent: Intent | null;
   processes(): readonly ProcessView[];
+  /** What it depends on and is not healthy now; while there is any, a start waits. */
+  dependenciesChanged(unmet: readonly string[]): void;
   snapshot(): WatcherSnapshot;
   /** Spawns what is missing; on a stopped watcher starts it. */
   start(cause: Cause): Promise<ChangeInfo>;
-  stop(cause: Cause): Promise<ChangeInfo>;
+  /** @param byHand a person wants it to rest: kept over the agent's lives until a start, restart or reload */
+  stop(cause: Cause, byHand?: ByHand | null): Promise<ChangeInfo>;
   restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo>;
   reload(cause: Cause, options: ReloadOptions): Promise<ChangeInfo>;
   /** Resolves with the number that holds now; a stopped watcher only remembers it. */

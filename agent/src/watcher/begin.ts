@@ -5,7 +5,7 @@
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
 import { missing } from "./reconcile.ts";
-import { type Command, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
+import { type Command, type Intent, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 /** Makes a request the job, or answers it at once where there is nothing to wait for. */
@@ -13,17 +13,20 @@ export function begin(turn: Turn, request: Request): void {
   const { command } = request;
   switch (command.kind) {
     case "start":
+      forget(turn);
       open(turn, "start", request);
       if (turn.state.status === "stopped") raise(turn);
       else fill(turn);
       return;
     case "stop":
-      beginStopAll(turn, request);
+      beginStopAll(turn, request, command.intent);
       return;
     case "restart":
+      forget(turn);
       beginRestart(turn, request, command.newerThan);
       return;
     case "reload":
+      forget(turn);
       beginReload(turn, request, command);
       return;
     case "resize":
@@ -51,8 +54,19 @@ function fill(turn: Turn): void {
   if (job !== null) turn.patch({ job: { ...job, left: missing(turn.state) } });
 }
 
-function beginStopAll(turn: Turn, request: Request): void {
+/** It is wanted again: nobody has to remember who stopped it. */
+function forget(turn: Turn): void {
+  if (turn.state.intent === null) return;
+  turn.patch({ intent: null });
+  turn.ask({ kind: "intend", intent: null });
+}
+
+function beginStopAll(turn: Turn, request: Request, intent: Intent | null): void {
   const { status, isFailed } = turn.state;
+  if (intent !== null) {
+    turn.patch({ intent });
+    turn.ask({ kind: "intend", intent });
+  }
   open(turn, "stop", request);
   turn.patch({ isFailed: false, reason: null });
   turn.lower();

@@ -7,7 +7,7 @@ import { TEST_CONFIG, World } from "./world.fixture.ts";
 
 const command = (ticket: number, kind: "start" | "stop"): WatcherInput => ({
   kind: "command",
-  request: { ticket, cause: NOBODY, wallMs: 1000, command: { kind } },
+  request: { ticket, cause: NOBODY, wallMs: 1000, command: kind === "stop" ? { kind, intent: null } : { kind } },
 });
 const spawned = (wid: number, pid: number): WatcherInput => ({ kind: "spawned", wid, pid, startedMs: 1000, chance: 0 });
 const exited = (wid: number, pid: number): WatcherInput => ({ kind: "exited", wid, pid, code: 0, signal: null });
@@ -176,6 +176,10 @@ describe("a core that throws", () => {
         signal: (pid) => told.push(`signal ${pid}`),
         killGroup: boom,
         signalChildren: () => [],
+        watchHealth: () => null,
+        healthTurned: () => undefined,
+        intend: () => undefined,
+        escalate: () => undefined,
         setTimer: () => 0,
         clearTimer: () => undefined,
         now: () => 0,

@@ -12,6 +12,7 @@ import {
   elapse,
   onChildrenSignalled,
   onExited,
+  onHealthChanged,
   onSpawned,
   onSpawnFailed,
   ordinaryStop,
@@ -53,6 +54,14 @@ function take(turn: Turn, input: WatcherInput): void {
     }
     case "children_signalled": {
       onChildrenSignalled(turn, input);
+      return;
+    }
+    case "health_changed": {
+      onHealthChanged(turn, input);
+      return;
+    }
+    case "dependencies_changed": {
+      turn.patch({ unmet: input.unmet });
       return;
     }
     case "timer_fired": {

@@ -2,6 +2,7 @@
 import type { Logger, Millis } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
+import type { Intent } from "./state.ts";
 
 interface SpawnRequest {
   /** As it holds at this moment, with the values of `set`. */
@@ -21,6 +22,16 @@ export type SpawnResult =
   /** One line for people: what, and why not. */
   | { readonly ok: false; readonly reason: string };
 
+/** The health check of one process, from before its spawn to its end. */
+export interface HealthWatch {
+  /** What the process needs in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** @param tell called with what ails it where it is unhealthy, null where it is healthy; at each change */
+  begin(pid: number, tell: (ailment: string | null) => void): void;
+  /** Harmless twice; nothing is told afterwards. */
+  close(): void;
+}
+
 export type TimerHandle = object | number;
 
 /** Functions that signal do not throw for a process that is gone: its exit is on its way. */
@@ -32,6 +43,14 @@ export interface WatcherDeps {
   killGroup(pid: number, signum: number): void;
   /** To the direct children of `pid`; returns their pids. */
   signalChildren(pid: number, signum: number): readonly number[];
+  /** Null where the watcher has no health check. */
+  watchHealth(config: WatcherConfig, wid: number): HealthWatch | null;
+  /** All its processes are healthy from now on, or no longer; see `depends_on`. */
+  healthTurned(isHealthy: boolean): void;
+  /** To be kept over the agent's lives; null: no more. */
+  intend(intent: Intent | null): void;
+  /** `on_failed = quit`: the agent is to end. */
+  escalate(reason: string): void;
   setTimer(delayMs: Millis, fire: () => void): TimerHandle;
   clearTimer(handle: TimerHandle): void;
   /** Monotonic ms. */

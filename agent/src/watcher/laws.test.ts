@@ -4,8 +4,9 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type HealthcheckConfig, PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import { NOBODY } from "./state.ts";
-import { World } from "./world.fixture.ts";
+import { ANNA, World } from "./world.fixture.ts";
 
 type Action = { readonly name: string; readonly run: (world: World) => void | Promise<void> };
 const action = (name: string, run: Action["run"]): Action => ({ name, run, toString: () => name }) as Action;
@@ -15,6 +16,20 @@ const actions = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.nat(9).map((i) => action(`die #${i}`, (w) => w.die(w.pids[i % Math.max(1, w.pids.length)] ?? 0))),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.nat(9), fc.constantFrom(null, "ill")).map(([i, ailment]) =>
+      action(`judge #${i} ${String(ailment)}`, (w) => {
+        w.judge(w.pids[i % Math.max(1, w.pids.length)] ?? 0, ailment);
+      }),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .boolean()
+      .map((isMet) => action(`dependency ${isMet}`, (w) => w.watcher.dependenciesChanged(isMet ? [] : ["db"]))),
   },
   {
     weight: 2,
@@ -29,6 +44,7 @@ const actions = fc.oneof(
     arbitrary: fc.oneof(
       fc.constant(action("start", (w) => void w.ask((x) => x.start(NOBODY)))),
       fc.constant(action("stop", (w) => void w.ask((x) => x.stop(NOBODY)))),
+      fc.constant(action("stop by hand", (w) => void w.ask((x) => x.stop(ANNA, { why: null })))),
       fc.boolean().map((isNewer) =>
         action(`restart ${isNewer}`, (w) => {
           const { generation } = w.watcher.snapshot();
@@ -72,15 +88,27 @@ const actions = fc.oneof(
   },
 );
 
+const histories = fc.array(actions, { maxLength: 40 });
+const CHECK: HealthcheckConfig = {
+  probe: { type: "tcp", host: "::1", port: "1" },
+  ...{ intervalMs: 5000, timeoutMs: 2000, retries: 3, startPeriodMs: 30_000 },
+  onUnhealthy: "replace",
+};
+const checks = fc.constantFrom<HealthcheckConfig | null>(null, CHECK, { ...CHECK, onUnhealthy: "ignore" });
+
 describe("any history", () => {
   it("keeps the laws of World.check throughout, and ends with what was wanted once the world is quiet", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(actions, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), async (history, size) => {
-        const world = new World({ numprocesses: size, gracefulTimeoutS: 2 });
+      fc.asyncProperty(histories, fc.integer({ min: 1, max: 3 }), checks, async (history, size, healthcheck) => {
+        const lifecycle = { ...PLAIN_LIFECYCLE, healthcheck, dependsOn: ["db"] };
+        const world = new World({ numprocesses: size, gracefulTimeoutS: 2, lifecycle });
         for (const { run } of history) await run(world);
         // The world heals: everything can be spawned and lives; what was asked comes to its end.
         world.failSpawns = 0;
         world.isHealed = true;
+        world.isWell = true;
+        for (const judge of world.checks.values()) judge(null);
+        world.watcher.dependenciesChanged([]);
         const heal = world.ask((w) => w.set(NOBODY, { cmd: "run", max_age: 0, respawn: true, warmup_delay: 0 }));
         await world.pass(400_000);
         expect(world.outcomes.filter((outcome) => outcome.state === "waiting")).toEqual([]);

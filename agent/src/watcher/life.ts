@@ -25,6 +25,8 @@ const SPAWN_BURST = 16;
 /** Attempts that a reload makes where `max_retry` is endless: the old processes are still there to go on with. */
 const RELOAD_ATTEMPTS_MAX = 5;
 
+const NEWBORN = { health: "starting", healthyMs: null, ailment: null } as const;
+
 type Fact<K extends WatcherInput["kind"]> = Extract<WatcherInput, { kind: K }>;
 
 /** Asks for one process. */
@@ -50,7 +52,7 @@ export function onSpawned(turn: Turn, { wid, pid, startedMs, chance }: Fact<"spa
     turn.ask({ kind: "signal", to: "group", wid, pid, signum: SIGKILL });
     return;
   }
-  const process: Running = { ...slot, kind: "running", pid, startedMs, sinceMs: turn.now, health: "starting", chance };
+  const process: Running = { ...slot, kind: "running", pid, startedMs, sinceMs: turn.now, ...NEWBORN, chance };
   turn.replaceProcess(wid, process);
   const { job, spawnFailures, reason } = turn.state;
   turn.patch({
@@ -74,7 +76,10 @@ export function onSpawnFailed(turn: Turn, { wid, reason }: Fact<"spawn_failed">)
   turn.patch({
     spawnFailures,
     reason,
-    spawnNotBeforeMs: Math.max(state.spawnNotBeforeMs, now + retryDelayMs(spawnFailures)),
+    spawnNotBeforeMs: Math.max(
+      state.spawnNotBeforeMs,
+      now + retryDelayMs(spawnFailures, state.config.lifecycle.backoff),
+    ),
     // The place keeps its memory of early deaths.
     vacancies: slot.crashes > 0 ? [...state.vacancies, { crashes: slot.crashes, dueMs: now }] : state.vacancies,
   });
@@ -119,9 +124,36 @@ export function elapse(turn: Turn): void {
 
 /** If its time has come. */
 function becomeHealthy(turn: Turn, process: Running): void {
-  if (process.health !== "starting" || healthyAtMs(turn.state, process) > turn.now) return;
-  turn.replaceProcess(process.wid, { ...process, health: "healthy" });
+  const atMs = healthyAtMs(turn.state, process);
+  if (process.health === "starting" && atMs !== null && atMs <= turn.now) recover(turn, process);
+}
+
+function recover(turn: Turn, process: Running): void {
+  turn.replaceProcess(process.wid, { ...process, health: "healthy", healthyMs: turn.now, ailment: null });
   turn.emit("process_healthy", { uptime_ms: uptime(turn, process) }, NOBODY, process);
+}
+
+/** The health check has made up its mind. What becomes of an ill process is for `reconcile` to say. */
+export function onHealthChanged(turn: Turn, { wid, pid, ailment }: Fact<"health_changed">): void {
+  const process = turn.state.processes.find((p) => p.wid === wid && isRunning(p) && p.pid === pid);
+  if (process === undefined || !isRunning(process) || turn.state.config.lifecycle.healthcheck === null) return;
+  if (ailment === null) {
+    if (process.health !== "healthy") recover(turn, process);
+    return;
+  }
+  if (process.health === "unhealthy") return;
+  const crashes = isProven(turn, process) ? 0 : process.crashes;
+  turn.replaceProcess(wid, { ...process, health: "unhealthy", healthyMs: null, ailment, crashes });
+  turn.emit("process_unhealthy", { reason: ailment, uptime_ms: uptime(turn, process) }, NOBODY, process);
+  if (isTrial(turn, process)) spoilReload(turn, `new process ${pid} is unhealthy: ${ailment}`);
+}
+
+function healthyFor(turn: Turn, { healthyMs }: LiveProcess): Millis {
+  return healthyMs === null ? 0 : turn.now - healthyMs;
+}
+
+function isProven(turn: Turn, process: LiveProcess): boolean {
+  return process.healthyMs !== null && healthyFor(turn, process) >= turn.state.config.lifecycle.backoff.resetMs;
 }
 
 /** How a process is asked to go, where it is not the watcher's own way. */
@@ -191,7 +223,7 @@ export function onExited(turn: Turn, exit: Fact<"exited">): void {
   );
   endKillWaits(turn, pid);
   failReload(turn, process, exit);
-  leavePlace(turn, process);
+  leavePlace(turn, process, exit);
 }
 
 function uptime(turn: Turn, process: LiveProcess): Millis {
@@ -207,19 +239,26 @@ function endKillWaits(turn: Turn, pid: number): void {
 }
 
 /** A new process that goes before it was healthy ends the reload that made it. */
-function failReload(turn: Turn, process: LiveProcess, { code, signal }: Fact<"exited">): void {
-  const { state } = turn;
+function failReload(turn: Turn, process: LiveProcess, exit: Fact<"exited">): void {
+  if (!isTrial(turn, process)) return;
+  const after = `after ${(uptime(turn, process) / 1000).toFixed(2)} s`;
+  spoilReload(turn, `new process ${process.pid} ${howItEnded(exit)} ${after}, before the reload was done`);
+}
+
+function howItEnded({ code, signal }: Fact<"exited">): string {
+  if (signal !== null) return `was killed by signal ${signal}`;
+  return code === null ? "exited with unknown status" : `exited with status ${code}`;
+}
+
+/** Does the reload under way stand or fall with this process? */
+function isTrial({ state }: Turn, process: LiveProcess): boolean {
   const isOfReload = state.goal === "overlap" || state.goal === "sequence";
-  if (!isOfReload || state.job === null || process.generation !== state.generation) return;
+  if (!isOfReload || state.job === null || process.generation !== state.generation) return false;
   // Once healthy, a death is one like any other, except that an overlap still counts on all its processes.
-  if (process.health !== "starting" && state.goal === "sequence") return;
-  const how =
-    signal !== null
-      ? `was killed by signal ${signal}`
-      : code !== null
-        ? `exited with status ${code}`
-        : "exited with unknown status";
-  const reason = `new process ${process.pid} ${how} after ${(uptime(turn, process) / 1000).toFixed(2)} s, before the reload was done`;
+  return process.health !== "healthy" || state.goal === "overlap";
+}
+
+function spoilReload(turn: Turn, reason: string): void {
   turn.patch({ reason });
   failJob(turn, reason);
 }
@@ -232,20 +271,26 @@ function failJob(turn: Turn, reason: string): void {
 }
 
 /** Decides whether the place of a process that is gone stays empty, and for how long. */
-function leavePlace(turn: Turn, process: LiveProcess): void {
+function leavePlace(turn: Turn, process: LiveProcess, exit: Fact<"exited">): void {
   const { state, now } = turn;
   if (state.goal === "down" || state.goal === "held") return;
   if (process.kind === "stopping") {
     const isToBeReplaced = process.reason === "kill" || process.reason === "expire";
     if (isToBeReplaced && !state.config.respawn) turn.patch({ spent: state.spent + 1 });
-    return;
+    if (process.reason !== "unhealthy") return;
   }
   // In an overlap or rollback the newest generation does not count yet.
   if (process.generation === state.generation && (state.goal === "overlap" || state.goal === "rollback")) return;
   if (!state.config.respawn) {
     turn.patch({ spent: state.spent + 1 });
+    // Whoever made the agent's life hang on this watcher wants to know that it did not end well.
+    const isBad = (exit.code ?? exit.signal ?? 0) !== 0;
+    if (isBad && state.config.lifecycle.onFailed === "quit") {
+      turn.patch({ isFailed: true, reason: `process ${process.pid} ${howItEnded(exit)}` });
+    }
     return;
   }
-  const crashes = crashesAfter(process.crashes, now - process.sinceMs, state.config.readyMinUptimeS * 1000);
-  turn.patch({ vacancies: [...state.vacancies, { crashes, dueMs: now + retryDelayMs(crashes) }] });
+  const { backoff } = state.config.lifecycle;
+  const crashes = crashesAfter(process.crashes, healthyFor(turn, process), backoff);
+  turn.patch({ vacancies: [...state.vacancies, { crashes, dueMs: now + retryDelayMs(crashes, backoff) }] });
 }

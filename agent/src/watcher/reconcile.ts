@@ -22,6 +22,7 @@ const HOLDS_PLACE: Readonly<Record<StopReason, boolean>> = {
   kill: true,
   expire: true,
   replace: true,
+  unhealthy: true,
   stop: false,
   surplus: false,
   rollback: false,
@@ -74,9 +75,15 @@ export function count(state: WatcherState, which: (process: ProcessState) => boo
   return n;
 }
 
+/** It would start, but what it depends on is not healthy yet. One that runs already goes on without. */
+export function isWaiting(state: WatcherState): boolean {
+  return state.status === "starting" && state.processes.length === 0 && state.unmet.length > 0;
+}
+
 /** The next spawn that the goal asks for, due or not; null while one is under way (I3) or none is wanted. */
 function nextSpawn(state: WatcherState): NextSpawn | null {
   if (spawningSlot(state) !== null) return null;
+  if (isWaiting(state)) return null;
   const lacking = missing(state);
   if (lacking === 0) return null;
   const fillsVacancy = state.goal !== "overlap" && state.vacancies.length >= lacking;
@@ -115,10 +122,12 @@ function stops(state: WatcherState, now: Millis): readonly Stop[] {
       );
     case "up": {
       const excess = Math.max(0, running.length - wanted(state));
-      if (excess === 0 && state.config.maxAgeS <= 0) return [];
+      const ill = replacesIll(state) ? running.filter((process) => process.health === "unhealthy") : [];
+      if (excess === 0 && ill.length === 0 && state.config.maxAgeS <= 0) return [];
       const [old, kept] = [running.slice(0, excess), running.slice(excess)];
-      const expired = kept.filter((process) => (expiryMs(state, process) ?? Infinity) <= now);
-      return [...all(old, "surplus"), ...all(expired, "expire")];
+      const unfit = kept.filter((process) => ill.includes(process));
+      const expired = kept.filter((p) => !ill.includes(p) && (expiryMs(state, p) ?? Infinity) <= now);
+      return [...all(old, "surplus"), ...all(unfit, "unhealthy"), ...all(expired, "expire")];
     }
     case "sequence": {
       const old = nextToReplace(state);
@@ -132,13 +141,18 @@ function stops(state: WatcherState, now: Millis): readonly Stop[] {
   }
 }
 
+/** Without `respawn` nobody would come in its place: then it is only told that a process is ill. */
+function replacesIll({ config }: WatcherState): boolean {
+  return config.respawn && config.lifecycle.healthcheck?.onUnhealthy === "replace";
+}
+
 /** In a sequential reload: the oldest process of an older generation, once all others are there and healthy. */
 function nextToReplace(state: WatcherState): Running | null {
   const running = state.processes.filter(isRunning);
   const isSettled =
     missing(state) === 0 &&
     running.length === state.processes.length &&
-    running.every((process) => process.generation < state.generation || process.health !== "starting");
+    running.every((process) => process.generation < state.generation || process.health === "healthy");
   return isSettled ? (running.find((process) => process.generation < state.generation) ?? null) : null;
 }
 
@@ -149,9 +163,12 @@ function expiryMs({ config }: WatcherState, process: Running): Millis | null {
   return process.sinceMs + (config.maxAgeS + extraS) * 1000;
 }
 
-/** Monotonic ms at which a process has lived long enough to count as healthy (`ready.min_uptime`). */
-export function healthyAtMs(state: WatcherState, process: Running): Millis {
-  return process.sinceMs + state.config.readyMinUptimeS * 1000;
+/**
+ * Monotonic ms at which a process has lived long enough to count as healthy (`ready.min_uptime`); null where a
+ * health check says so instead.
+ */
+export function healthyAtMs({ config }: WatcherState, process: Running): Millis | null {
+  return config.lifecycle.healthcheck === null ? process.sinceMs + config.readyMinUptimeS * 1000 : null;
 }
 
 /** The deadlines that lie ahead: exactly the timers that should be running. */
@@ -167,7 +184,10 @@ export function deadlines(state: WatcherState): Timers {
     }
     if (process.kind !== "running") continue;
     // The first one is the earliest: all wait equally long, and they stand in order (I5).
-    if (process.health === "starting" && timers.healthy === undefined) timers.healthy = healthyAtMs(state, process);
+    if (process.health === "starting" && timers.healthy === undefined) {
+      const atMs = healthyAtMs(state, process);
+      if (atMs !== null) timers.healthy = atMs;
+    }
     if (ages) timers.age = Math.min(timers.age ?? Infinity, expiryMs(state, process) ?? Infinity);
   }
   return timers;

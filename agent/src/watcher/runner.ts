@@ -4,9 +4,9 @@
  */
 import { type EventDraft, type Millis, Runner, reasonOf, type Step } from "@circus-cluster/proto";
 import { failSafe, transition } from "./core.ts";
-import type { TimerHandle, WatcherDeps } from "./deps.ts";
+import type { SpawnResult, TimerHandle, WatcherDeps } from "./deps.ts";
 import type { ReplyResult, TimerName, WatcherEffect, WatcherInput, WatcherState } from "./state.ts";
-import { fleetWord } from "./status.ts";
+import { fleetWord, isAllHealthy } from "./status.ts";
 
 /** Longer delays than this overflow Node's timers; the core sets one again that fired too early. */
 const DELAY_MAX_MS = 2 ** 31 - 1;
@@ -68,6 +68,8 @@ export class WatcherRunner {
       });
       step = failSafe(state, input, now, `internal error of watcher '${state.config.name}': ${reasonOf(error)}`);
     }
+    const isHealthy = isAllHealthy(step.state);
+    if (isHealthy !== isAllHealthy(state)) this.#deps.healthTurned(isHealthy);
     if (fleetWord(step.state) !== fleetWord(state)) this.#sinceWallMs = this.#deps.wall();
     return step;
   }
@@ -109,6 +111,14 @@ export class WatcherRunner {
         this.#log(effect.event);
         bus.emit(effect.event);
         return;
+      case "intend": {
+        this.#deps.intend(effect.intent);
+        return;
+      }
+      case "escalate": {
+        this.#deps.escalate(effect.reason);
+        return;
+      }
       case "reply": {
         this.#onReply(effect.ticket, effect.result);
         return;
@@ -120,15 +130,26 @@ export class WatcherRunner {
 
   #spawn({ wid, config }: Extract<WatcherEffect, { kind: "spawn" }>, feed: Feed): void {
     let pid = 0;
-    const result = this.#deps.spawn({ config, wid }, ({ code, signal }) => {
-      this.feed({ kind: "exited", wid, pid, code, signal });
-    });
+    const health = this.#deps.watchHealth(config, wid);
+    const withHealth = health === null ? config : { ...config, env: { ...config.env, ...health.env } };
+    let result: SpawnResult;
+    try {
+      result = this.#deps.spawn({ config: withHealth, wid }, ({ code, signal }) => {
+        health?.close();
+        this.feed({ kind: "exited", wid, pid, code, signal });
+      });
+    } catch (error) {
+      health?.close();
+      throw error;
+    }
     if (!result.ok) {
+      health?.close();
       feed({ kind: "spawn_failed", wid, reason: result.reason });
       return;
     }
     pid = result.pid;
     feed({ kind: "spawned", wid, pid, startedMs: result.startedMs, chance: this.#deps.random() });
+    health?.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }));
   }
 
   #signal({ to, wid, pid, signum }: Extract<WatcherEffect, { kind: "signal" }>, feed: Feed): void {
@@ -173,7 +194,11 @@ export class WatcherRunner {
     const facts = { wid, pid, ...data, actor, cause };
     const text = kind.replaceAll("_", " ");
     if (kind === "watcher_failed") log.error(text, facts);
-    else if (kind === "process_spawn_failed" || (kind === "process_exited" && data["expected"] === false)) {
+    else if (
+      kind === "process_spawn_failed" ||
+      kind === "process_unhealthy" ||
+      (kind === "process_exited" && data["expected"] === false)
+    ) {
       log.warning(text, facts);
     } else if (kind === "watcher_started" || kind === "watcher_stopped" || kind === "watcher_updated") {
       log.info(text, facts);

@@ -39,7 +39,7 @@ export type TimerName = (typeof TIMERS)[number];
 export type Timers = Readonly<Partial<Record<TimerName, Millis>>>;
 
 /** Why a process has to go. */
-export type StopReason = "stop" | "surplus" | "rollback" | "replace" | "expire" | "kill";
+export type StopReason = "stop" | "surplus" | "rollback" | "replace" | "expire" | "kill" | "unhealthy";
 
 interface Slot {
   readonly wid: number;
@@ -59,6 +59,10 @@ interface Live extends Slot {
   /** Monotonic ms of the start, for measuring. */
   readonly sinceMs: Millis;
   readonly health: Health;
+  /** Monotonic ms since which it has been healthy without a break; null: it is not. */
+  readonly healthyMs: Millis | null;
+  /** Why it is unhealthy, for people. */
+  readonly ailment: string | null;
   /** In [0, 1), drawn once: this process' share of `max_age_variance`. */
   readonly chance: number;
 }
@@ -87,9 +91,21 @@ interface Vacancy {
   readonly dueMs: Millis;
 }
 
+/** A person's wish that the watcher rest, over any life of the agent, until somebody starts it. */
+export interface Intent {
+  readonly actor: string;
+  /** Id of the command. */
+  readonly command: string | null;
+  /** Wall ms. */
+  readonly at: Millis;
+  /** In the person's words. */
+  readonly why: string | null;
+}
+
 export type Command =
   | { readonly kind: "start" }
-  | { readonly kind: "stop" }
+  /** @property intent null: it rests for now, and nobody has to remember it */
+  | { readonly kind: "stop"; readonly intent: Intent | null }
   | { readonly kind: "restart"; readonly newerThan: number | null }
   | {
       readonly kind: "reload";
@@ -155,6 +171,10 @@ export interface WatcherState {
   readonly spawnNotBeforeMs: Millis;
   /** No spawn before, by `warmup_delay`. */
   readonly warmNotBeforeMs: Millis;
+  /** What somebody who stopped it by hand wanted; null: nobody did. */
+  readonly intent: Intent | null;
+  /** Watchers that it depends on and that are not healthy. While there are any, it does not begin to start. */
+  readonly unmet: readonly string[];
   /** Last trouble, for people; null where all is well. */
   readonly reason: string | null;
   /** Stopped because it could not run, not because it was told. */
@@ -190,6 +210,14 @@ export type WatcherInput =
       readonly pid: number;
       readonly children: readonly number[];
     }
+  /** What its health check says; `ailment` says why where it is unhealthy. */
+  | {
+      readonly kind: "health_changed";
+      readonly wid: number;
+      readonly pid: number;
+      readonly ailment: string | null;
+    }
+  | { readonly kind: "dependencies_changed"; readonly unmet: readonly string[] }
   | { readonly kind: "timer_fired"; readonly timer: TimerName };
 
 export type ReplyResult =
@@ -216,10 +244,14 @@ export type WatcherEffect =
   | { readonly kind: "clear_timer"; readonly timer: TimerName }
   | { readonly kind: "publish"; readonly event: CircusEvent }
   | { readonly kind: "emit"; readonly event: EventDraft }
+  /** To be kept over the agent's lives; null: no more. */
+  | { readonly kind: "intend"; readonly intent: Intent | null }
+  /** `on_failed = quit`: the agent is to end. */
+  | { readonly kind: "escalate"; readonly reason: string }
   | Reply;
 
 /** A watcher that was never started. */
-export function initialState(config: WatcherConfig): WatcherState {
+export function initialState(config: WatcherConfig, intent: Intent | null = null): WatcherState {
   return {
     config,
     goal: "down",
@@ -232,6 +264,8 @@ export function initialState(config: WatcherConfig): WatcherState {
     spawnCount: 0,
     spawnNotBeforeMs: 0,
     warmNotBeforeMs: 0,
+    intent,
+    unmet: config.lifecycle.dependsOn,
     reason: null,
     isFailed: false,
     job: null,

@@ -1,7 +1,9 @@
 /** From inner states to the words that are shown: Circus's four (reference §2.1) and the fleet's. Pure. */
 import type { WatcherState as FleetWord, WatcherSnapshot } from "@circus-cluster/proto";
 import type { ProcessView } from "./api.ts";
-import { isLive, type WatcherState } from "./state.ts";
+import { intentText } from "./intent.ts";
+import { isWaiting, wanted } from "./reconcile.ts";
+import { isLive, type ProcessState, type WatcherState } from "./state.ts";
 
 /** Circus's word, or `failed` where the watcher rests because it could not run or because its core broke. */
 export function fleetWord(state: WatcherState): FleetWord {
@@ -25,6 +27,23 @@ export function snapshotOf(state: WatcherState, sinceWallMs: number): WatcherSna
     processes: processViews(state).map(({ startedMs, ...rest }) => ({ ...rest, started: startedMs })),
     since: sinceWallMs,
     generation: state.generation,
-    reason: state.reason,
+    reason: reasonOf(state),
   };
+}
+
+/** What a person should know first: trouble, what it waits for, an ill process, or who wanted it to rest. */
+function reasonOf(state: WatcherState): string | null {
+  if (isWaiting(state)) return `waits for ${state.unmet.map((name) => `'${name}'`).join(", ")} to be healthy`;
+  if (state.reason !== null) return state.reason;
+  const isIll = (process: ProcessState) => isLive(process) && process.ailment !== null;
+  const ill = state.processes.find(isIll);
+  if (ill !== undefined && isLive(ill)) return `process ${ill.pid} is unhealthy: ${ill.ailment ?? ""}`;
+  return state.intent === null || state.goal !== "down" ? null : intentText(state.intent);
+}
+
+/** As many processes as wanted, all healthy: what a watcher that depends on this one waits for. */
+export function isAllHealthy(state: WatcherState): boolean {
+  if (state.status !== "active") return false;
+  const fit = state.processes.filter((process) => process.kind === "running" && process.health === "healthy");
+  return fit.length > 0 && fit.length >= wanted(state);
 }

@@ -99,7 +99,10 @@ export class Turn {
       case "stopped":
         this.publish("stop");
         if (isFailed) this.emit("watcher_failed", { reason });
-        else this.emit("watcher_stopped", {});
+        if (isFailed && this.state.config.lifecycle.onFailed === "quit") {
+          this.ask({ kind: "escalate", reason: reason ?? "it failed" });
+        }
+        if (!isFailed) this.emit("watcher_stopped", {});
         return;
       default:
         return status satisfies never;
@@ -112,7 +115,11 @@ export class Turn {
    */
   effects(): readonly WatcherEffect[] {
     const rank = (effect: WatcherEffect) =>
-      effect.kind === "reply" ? 2 : effect.kind === "publish" || effect.kind === "emit" ? 1 : 0;
+      effect.kind === "reply"
+        ? 2
+        : effect.kind === "publish" || effect.kind === "emit" || effect.kind === "escalate"
+          ? 1
+          : 0;
     return [0, 1, 2].flatMap((wantedRank) => this.#effects.filter((effect) => rank(effect) === wantedRank));
   }
 }

@@ -1,10 +1,10 @@
 /** A watcher as the rest of the agent sees it: promises outside, requests and replies inside. */
 import { CircusError, type WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
-import type { Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
+import type { ByHand, Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
 import type { WatcherDeps } from "./deps.ts";
 import { WatcherRunner } from "./runner.ts";
-import { type Command, initialState, type ReplyResult } from "./state.ts";
+import { type Command, type Intent, initialState, type ReplyResult } from "./state.ts";
 import { processViews, snapshotOf } from "./status.ts";
 
 type Done = Extract<ReplyResult, { kind: "done" }>;
@@ -21,9 +21,11 @@ export class Watcher implements WatcherControl {
   readonly #waiters = new Map<number, Waiter>();
   #lastTicket = 0;
 
-  constructor(config: WatcherConfig, deps: WatcherDeps) {
+  constructor(config: WatcherConfig, deps: WatcherDeps, intent: Intent | null) {
     this.#deps = deps;
-    this.#runner = new WatcherRunner(initialState(config), deps, (ticket, result) => this.#settle(ticket, result));
+    this.#runner = new WatcherRunner(initialState(config, intent), deps, (ticket, result) =>
+      this.#settle(ticket, result),
+    );
   }
 
   get config(): WatcherConfig {
@@ -46,8 +48,10 @@ export class Watcher implements WatcherControl {
     return (await this.#ask(cause, { kind: "start" })).info;
   }
 
-  async stop(cause: Cause): Promise<ChangeInfo> {
-    return (await this.#ask(cause, { kind: "stop" })).info;
+  async stop(cause: Cause, byHand: ByHand | null = null): Promise<ChangeInfo> {
+    const { actor, command } = cause;
+    const intent = byHand === null ? null : { actor: actor ?? "", command, at: this.#deps.wall(), why: byHand.why };
+    return (await this.#ask(cause, { kind: "stop", intent })).info;
   }
 
   async restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo> {
@@ -74,6 +78,14 @@ export class Watcher implements WatcherControl {
     await this.#ask(cause, { kind: "kill", pid, signum, gracefulTimeoutS });
   }
 
+  get intent(): Intent | null {
+    return this.#runner.state.intent;
+  }
+
+  dependenciesChanged(unmet: readonly string[]): void {
+    this.#runner.feed({ kind: "dependencies_changed", unmet });
+  }
+
   #ask(cause: Cause, command: Command): Promise<Done> {
     const ticket = ++this.#lastTicket;
     return new Promise((resolve, reject) => {
@@ -91,6 +103,6 @@ export class Watcher implements WatcherControl {
 }
 
 /** A watcher that is stopped; `deps.log` should carry its name already. */
-export function createWatcher(config: WatcherConfig, deps: WatcherDeps): Watcher {
-  return new Watcher(config, deps);
+export function createWatcher(config: WatcherConfig, deps: WatcherDeps, intent: Intent | null = null): Watcher {
+  return new Watcher(config, deps, intent);
 }

@@ -6,10 +6,11 @@
  * `dies MS` exits with status 1 after so long · `nosuch` cannot be spawned.
  */
 import { makeLogger } from "@circus-cluster/proto";
+import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Cause } from "./api.ts";
-import type { ProcessExit, WatcherDeps } from "./deps.ts";
-import { NOBODY, SIGKILL } from "./state.ts";
+import type { HealthWatch, ProcessExit, WatcherDeps } from "./deps.ts";
+import { type Intent, NOBODY, SIGKILL } from "./state.ts";
 import { createWatcher, type Watcher } from "./watcher.ts";
 
 export const TEST_CONFIG: WatcherConfig = {
@@ -45,6 +46,7 @@ export const TEST_CONFIG: WatcherConfig = {
   closeChildStderr: false,
   env: {},
   readyMinUptimeS: 2,
+  lifecycle: PLAIN_LIFECYCLE,
   extra: {},
 };
 
@@ -75,6 +77,8 @@ export class World {
   nowMs = 0;
   /** Fails so many spawns from now on. */
   failSpawns = 0;
+  /** From now on every health check says healthy at once. */
+  isWell = false;
   /** From now on even `nosuch` can be spawned. */
   isHealed = false;
   chance = 0;
@@ -84,6 +88,12 @@ export class World {
   readonly alive = new Map<number, Process>();
   readonly outcomes: Outcome[] = [];
   readonly watcher: Watcher;
+  /** Of the health checks under way, by pid. */
+  readonly checks = new Map<number, (ailment: string | null) => void>();
+  /** What is kept for the agent's next life. */
+  kept: Intent | null = null;
+  readonly turns: boolean[] = [];
+  readonly escalated: string[] = [];
   spawnAttempts = 0;
   /** The largest `numprocesses` so far. */
   sizeMax: number;
@@ -163,8 +173,28 @@ export class World {
     if (known.length !== this.alive.size || known.some(({ pid }) => !this.alive.has(pid))) fail("not owned, or dead");
     if (known.length > 2 * this.sizeMax) fail("more than 2N alive");
     if (this.watcher.status === "stopped" && known.length > 0) fail("stopped with processes");
+    if (this.checks.size > known.length) fail("a health check of nobody");
     if (known.length === 0 && this.watcher.status === "stopped" && this.timersPending > 0)
       fail("timer without process");
+  }
+
+  /** A health check's verdict; null: healthy. */
+  judge(pid: number, ailment: string | null): void {
+    this.checks.get(pid)?.(ailment);
+    this.check();
+  }
+
+  #watch(): HealthWatch {
+    let own = 0;
+    return {
+      env: {},
+      begin: (pid, tell) => {
+        own = pid;
+        this.checks.set(pid, tell);
+        if (this.isWell) this.#after(1, () => this.judge(pid, null), false);
+      },
+      close: () => void this.checks.delete(own),
+    };
   }
 
   #next(untilMs: number): Due | null {
@@ -210,6 +240,12 @@ export class World {
         this.told.push(`children ${signum} ${pid}`);
         return [pid + 10_000];
       },
+      watchHealth: ({ lifecycle }) => (lifecycle.healthcheck === null ? null : this.#watch()),
+      healthTurned: (isHealthy) => this.turns.push(isHealthy),
+      intend: (intent) => {
+        this.kept = intent;
+      },
+      escalate: (reason) => this.escalated.push(reason),
       setTimer: (delayMs, fire) => {
         if (!(delayMs >= 0 && delayMs < 2 ** 31)) throw new RangeError(`Node cannot wait ${delayMs} ms`);
         return this.#after(delayMs, fire, true);

@@ -42,6 +42,13 @@ describe("the live picture of a host", () => {
     expect(host.isStale).toBe(false);
   });
 
+  it("follows the health of a process both ways", () => {
+    const ill = event(11, "process_unhealthy", { pid: 100, wid: 1, data: { reason: "GET /: 500" } });
+    const healthOf = (host: LiveHost) => host.watchers.get("web")?.processes.map(({ health }) => health);
+    expect(healthOf(after(ill))).toEqual(["unhealthy"]);
+    expect(healthOf(after(ill, event(12, "process_healthy", { pid: 100, wid: 1 })))).toEqual(["healthy"]);
+  });
+
   it("counts deaths that nobody asked for, also over a new snapshot of the same life", () => {
     const host = after(event(11, "process_exited", { pid: 100, data: { expected: false, code: 1 } }));
     expect(takeSnapshot(host, { ...snapshot, seq: 12 }).watchers.get("web")?.crashes).toBe(1);

@@ -77,10 +77,11 @@ function ofWatcher(watcher: LiveWatcher, event: FleetEvent): LiveWatcher {
       return { ...watcher, generation, processes: [...others, spawned] };
     }
     case "process_healthy":
-      return {
-        ...watcher,
-        processes: processes.map((process) => (process.pid === pid ? { ...process, health: "healthy" } : process)),
-      };
+    case "process_unhealthy": {
+      const health = event.kind === "process_healthy" ? "healthy" : "unhealthy";
+      const next = processes.map((process) => (process.pid === pid ? ({ ...process, health } as const) : process));
+      return { ...watcher, processes: next };
+    }
     case "process_exited":
       return {
         ...watcher,

@@ -31,9 +31,21 @@ export const CONTROL: readonly CommandSpec[] = [
   {
     ...write,
     name: "stop",
-    summary: "Stop watchers",
-    properties: { name: maybeName, match, waiting },
-    cli: { args: [MAYBE_NAME], flags: [MATCH, WAITING] },
+    summary: "Stop watchers; they stay stopped until somebody starts them",
+    properties: {
+      name: maybeName,
+      match,
+      waiting,
+      reason: { type: "string", doc: "why, for whoever finds it stopped" },
+    },
+    cli: {
+      args: [MAYBE_NAME],
+      flags: [
+        MATCH,
+        WAITING,
+        { flag: "--reason", property: "reason", sets: null, doc: "why, for whoever looks later" },
+      ],
+    },
   },
   {
     ...write,
