@@ -5,7 +5,11 @@
 import type { EventDraft, EventKind, Millis } from "@circus-cluster/proto";
 import type { CircusEvent } from "../events/api.ts";
 import type { Cause, ChangeInfo, CircusStatus } from "./api.ts";
+import { intentText } from "./intent.ts";
 import { NOBODY, type ProcessState, type ReplyResult, type WatcherEffect, type WatcherState } from "./state.ts";
+
+/** Effects that tell; an agent that ends because of one has told why. */
+const TOLD: ReadonlySet<WatcherEffect["kind"]> = new Set(["publish", "emit", "escalate"]);
 
 export class Turn {
   readonly now: Millis;
@@ -84,7 +88,7 @@ export class Turn {
   /** The only place where the status changes, and so the only one that announces it. */
   become(status: CircusStatus): void {
     this.patch({ status });
-    const { generation, reason, isFailed } = this.state;
+    const { config, generation, intent, reason, isFailed } = this.state;
     switch (status) {
       case "starting":
         this.emit("watcher_starting", { generation });
@@ -99,10 +103,10 @@ export class Turn {
       case "stopped":
         this.publish("stop");
         if (isFailed) this.emit("watcher_failed", { reason });
-        if (isFailed && this.state.config.lifecycle.onFailed === "quit") {
+        else this.emit("watcher_stopped", intent === null ? {} : { reason: intentText(intent) });
+        if (isFailed && config.lifecycle.onFailed === "quit") {
           this.ask({ kind: "escalate", reason: reason ?? "it failed" });
         }
-        if (!isFailed) this.emit("watcher_stopped", {});
         return;
       default:
         return status satisfies never;
@@ -114,12 +118,7 @@ export class Turn {
    * spawned before anybody is told of the death, and who gets a reply finds all events on their way.
    */
   effects(): readonly WatcherEffect[] {
-    const rank = (effect: WatcherEffect) =>
-      effect.kind === "reply"
-        ? 2
-        : effect.kind === "publish" || effect.kind === "emit" || effect.kind === "escalate"
-          ? 1
-          : 0;
+    const rank = (effect: WatcherEffect) => (effect.kind === "reply" ? 2 : TOLD.has(effect.kind) ? 1 : 0);
     return [0, 1, 2].flatMap((wantedRank) => this.#effects.filter((effect) => rank(effect) === wantedRank));
   }
 }

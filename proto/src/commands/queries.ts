@@ -82,9 +82,9 @@ export const QUERIES: readonly CommandSpec[] = [
   {
     ...read,
     name: "snapshot",
-    summary: "Everything a controller keeps of this host",
+    summary: "Watchers with the health of their processes and what keeps them from running",
     properties: {},
     cli: null,
-    doors: ["nats"],
+    doors: ["zmq", "nats"],
   },
 ];
