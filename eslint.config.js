@@ -11,7 +11,7 @@ const PURE = [
   "proto/src/**/*.ts",
   "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*}.ts",
   "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin}.ts",
-  "agent/src/options.ts",
+  "agent/src/{options,config/lifecycle,health/judge,health/messages}.ts",
   "agent/src/process/{argv,proc-stat}.ts",
   "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
   "cli/src/argv.ts",

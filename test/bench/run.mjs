@@ -18,5 +18,7 @@ await build({
   platform: "node",
   format: "esm",
   target: "node20",
+  // The support finds the project by where its own files are: two levels below the root, as these.
+  define: { "import.meta.url": JSON.stringify(pathToFileURL(join(here, "main.ts")).href) },
 });
 await import(pathToFileURL(outfile).href);

@@ -1,0 +1,23 @@
+/** `npm run endurance`: 24 hours in small, and hostile messages by the hundred thousand. Fails where something is left. */
+import { startAgent } from "../support/agent.ts";
+import { churn } from "../support/churn.ts";
+import { fuzz } from "../support/fuzz.ts";
+
+const SPAWNS = Number(process.env["ENDURANCE_SPAWNS"] ?? 20_000);
+const MESSAGES = Number(process.env["ENDURANCE_MESSAGES"] ?? 200_000);
+const seed = Number(process.env["ENDURANCE_SEED"] ?? Date.now() % 1_000_000);
+
+console.log(`seed ${seed}`);
+const { spawns, commands, warm, end } = await churn(SPAWNS, seed);
+console.log(`${spawns} spawns, ${commands} commands; at rest after a quarter and at the end:`);
+console.table({ warm, end });
+if (end.fds > warm.fds || end.zombies + end.children > 0) process.exitCode = 1;
+
+await using agent = await startAgent({
+  sections: { "watcher:w": { cmd: "sleep 1000" } },
+  args: ["--log-level", "error"],
+});
+const begun = performance.now();
+const { sent, answered, ignored } = await fuzz(agent, MESSAGES, seed);
+const rate = (sent / (performance.now() - begun)) * 1000;
+console.log(`${sent} hostile messages: ${answered} answered, ${ignored} ignored, ${rate.toFixed(0)}/s; still serves`);

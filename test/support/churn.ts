@@ -1,0 +1,130 @@
+/** A day of an agent in small: very many spawns and exits with commands in between, and what is left of it. */
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import * as zmq from "zeromq";
+import { type Agent, type Section, startAgent } from "./agent.ts";
+import { chance } from "./chance.ts";
+import { children } from "./leaks.ts";
+import { waitFor } from "./wait.ts";
+
+/** An agent whose descriptors and processes did not change for so long is at rest; the longest thing takes a second. */
+const SETTLED_MS = 1500;
+
+/** Of an agent at rest. */
+interface Rest {
+  readonly fds: number;
+  readonly rssMiB: number;
+  readonly zombies: number;
+  readonly children: number;
+}
+
+interface Churned {
+  readonly spawns: number;
+  readonly commands: number;
+  readonly warm: Rest;
+  readonly end: Rest;
+}
+
+const QUICK: Section = { "ready.min_uptime": 0, "backoff.initial": "2ms", "backoff.max": "10ms", copy_env: true };
+const SECTIONS = {
+  "watcher:brief": { cmd: "true", numprocesses: 4, ...QUICK },
+  "watcher:failing": { cmd: "false", numprocesses: 2, ...QUICK },
+  "watcher:long": { cmd: "sleep 1000", numprocesses: 3, graceful_timeout: 0.5, ...QUICK },
+  "watcher:asked": {
+    ...{ cmd: "sleep 1000", "healthcheck.type": "exec", "healthcheck.cmd": "exit $(($$ % 2))" },
+    ...{ "healthcheck.interval": "20ms", "healthcheck.start_period": "20ms", "healthcheck.retries": 2, ...QUICK },
+  },
+  "watcher:told": { cmd: "sleep 1000", "healthcheck.type": "notify", "healthcheck.start_period": "50ms", ...QUICK },
+};
+
+/**
+ * @param spawns at least so many; a quarter of them is warm-up
+ * @throws Error where a command is not answered or the agent ends
+ */
+export async function churn(spawns: number, seed: number): Promise<Churned> {
+  const dice = chance(seed);
+  await using agent = await startAgent({ sections: SECTIONS, args: ["--log-level", "error"] });
+  let seen = 0;
+  let commands = 0;
+  const events = new zmq.Subscriber();
+  events.connect(agent.pubsubEndpoint);
+  events.subscribe("watcher.");
+  const counting = (async () => {
+    for await (const [topic] of events) if (String(topic).endsWith(".spawn")) seen++;
+  })();
+  const command = async (): Promise<void> => {
+    const name = dice.pick(["brief", "failing", "long", "asked", "told"]);
+    const [verb, properties] = dice.pick([
+      ...[
+        ["incr", {}],
+        ["decr", {}],
+        ["restart", {}],
+        ["start", {}],
+        ["stop", {}],
+        ["reload", { graceful: false }],
+      ],
+      ...[
+        ["kill", {}],
+        ["signal", { signum: 9 }],
+        ["set", { options: { numprocesses: 3 } }],
+        ["list", {}],
+      ],
+    ] as [string, object][]);
+    const reply = await agent.call(verb, { name, ...properties }, 30_000);
+    if (reply["status"] !== "ok") throw new Error(`${verb} ${name}: ${JSON.stringify(reply)}`);
+    commands++;
+    await agent.call("start", { name: "brief" }, 30_000);
+  };
+  const run = async (until: number): Promise<Rest> => {
+    await agent.call("start", {}, 30_000);
+    while (seen < until) {
+      await command();
+      await delay(dice.below(20));
+    }
+    return await rest(agent);
+  };
+  try {
+    const warm = await run(spawns / 4);
+    const end = await run(spawns);
+    return { spawns: seen, commands, warm, end };
+  } finally {
+    events.close();
+    await counting;
+  }
+}
+
+async function rest(agent: Agent): Promise<Rest> {
+  await agent.call("stop", { waiting: true }, 60_000);
+  const path = `/proc/${agent.pid}`;
+  const count = (): number => readdirSync(`${path}/fd`).length;
+  // What ends just now is seen for a moment yet: processes, connections of the calls, the wait for notify sockets.
+  let [fds, sinceMs] = [count(), performance.now()];
+  await waitFor(
+    () => {
+      const now = count();
+      if (now !== fds || children(agent.pid).length + zombiesOf(agent.pid) > 0)
+        [fds, sinceMs] = [now, performance.now()];
+      return performance.now() - sinceMs > SETTLED_MS;
+    },
+    { what: "rest", everyMs: 100 },
+  ).catch(() => undefined); // the figures say what did not come to rest
+  const rss = /^VmRSS:\s*(\d+)/m.exec(readFileSync(`${path}/status`, "utf8"))?.[1];
+  return {
+    fds: count(),
+    rssMiB: Math.round(Number(rss) / 1024),
+    zombies: zombiesOf(agent.pid),
+    children: children(agent.pid).length,
+  };
+}
+
+function zombiesOf(pid: number): number {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const [state, ppid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return state === "Z" && Number(ppid) === pid;
+    } catch {
+      return false;
+    }
+  }).length;
+}
