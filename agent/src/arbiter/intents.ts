@@ -3,21 +3,22 @@
  * watcher stays stopped until somebody starts it (design §3). Nothing else of a watcher's changes is kept:
  * after a start the configuration file decides again.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
+import { replaceFile } from "../durable-file.ts";
 import { intentText } from "../watcher/intent.ts";
 import type { Intent } from "../watcher/state.ts";
 
 const FILE = "intents.json";
 
 export class Intents {
-  readonly #path: string | null;
+  readonly #stateDir: string | null;
   readonly #log: Logger;
   readonly #stopped: Map<string, Intent>;
 
-  private constructor(path: string | null, log: Logger, stopped: Map<string, Intent>) {
-    this.#path = path;
+  private constructor(stateDir: string | null, log: Logger, stopped: Map<string, Intent>) {
+    this.#stateDir = stateDir;
     this.#log = log;
     this.#stopped = stopped;
   }
@@ -42,7 +43,7 @@ export class Intents {
         putAside(path);
       }
     }
-    return new Intents(path, log, stopped);
+    return new Intents(stateDir, log, stopped);
   }
 
   get(watcher: string): Intent | null {
@@ -53,9 +54,10 @@ export class Intents {
   set(watcher: string, intent: Intent | null): void {
     if (intent === null) this.#stopped.delete(watcher);
     else this.#stopped.set(watcher, intent);
-    if (this.#path === null) return;
+    if (this.#stateDir === null) return;
     try {
-      replaceFile(this.#path, `${JSON.stringify({ v: 1, stopped: Object.fromEntries(this.#stopped) })}\n`);
+      const text = `${JSON.stringify({ v: 1, stopped: Object.fromEntries(this.#stopped) })}\n`;
+      replaceFile(this.#stateDir, FILE, text, true);
     } catch (error) {
       this.#log.error("cannot keep who stopped a watcher; after a restart of the agent it may run", {
         watcher,
@@ -90,18 +92,6 @@ function parseIntents(text: string): Map<string, Intent> {
 
 function fieldOf(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
-}
-
-/** The old text or the new one, whatever happens meanwhile. */
-function replaceFile(path: string, text: string): void {
-  const fd = openSync(`${path}.new`, "w", 0o600);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(`${path}.new`, path);
 }
 
 function putAside(path: string): void {

@@ -22,7 +22,7 @@ import {
   reasonOf,
   v,
 } from "@circus-cluster/proto";
-import { replaceFile } from "../events/epoch.ts";
+import { replaceFile } from "../durable-file.ts";
 
 /** Answers remembered, and for how long. */
 export const ANSWERS_MAX = 1000;

@@ -2,39 +2,11 @@
  * The number of an agent's life. It must never repeat, or two different events would share one identity and
  * the second be dropped as a duplicate: so it is durable before the first event is numbered.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { replaceFile } from "../durable-file.ts";
 
 const FILE = "epoch";
-
-/**
- * Replaces a small file so that after a crash there is the old text or the new, never a mixture.
- *
- * @param isDurable waits for the disk; without it the file survives the program but perhaps not the host.
- * @throws the system's error, e.g. ENOSPC.
- */
-export function replaceFile(dir: string, name: string, text: string, isDurable: boolean): void {
-  const temporary = join(dir, `${name}.new`);
-  const fd = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(fd, text);
-    if (isDurable) fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, join(dir, name));
-  if (isDurable) syncDirectory(dir);
-}
-
-/** Makes names in a directory survive a power cut. */
-export function syncDirectory(dir: string): void {
-  const fd = openSync(dir, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 function storedEpoch(dir: string): number {
   let text: string;

@@ -10,7 +10,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, type EventDraft, type HostName, type Logger, reasonOf, Subjects } from "@circus-cluster/proto";
-import { replaceFile, takeEpoch } from "./epoch.ts";
+import { replaceFile } from "../durable-file.ts";
+import { takeEpoch } from "./epoch.ts";
 import { encode } from "./line.ts";
 import { explanationsIn, merge } from "./lost.ts";
 import { Reader } from "./reader.ts";

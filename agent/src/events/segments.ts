@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { syncDirectory } from "./epoch.ts";
+import { syncDirectory } from "../durable-file.ts";
 import { isLineOf } from "./line.ts";
 
 const sync = promisify(fdatasync);
