@@ -3,6 +3,7 @@
  * checked at once, by throwing; what takes time is handed back as {@link Work}, which has not begun yet.
  */
 import { CircusError, checkOptions } from "@circus-cluster/proto";
+import { oneLine } from "../config/text.ts";
 import { parseSignal } from "../process/signals.ts";
 import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
 import { applyOptions } from "../watcher/options.ts";
@@ -59,11 +60,7 @@ function byPattern(ways: {
 const REASON_CHARS_MAX = 256;
 
 function byHand(properties: Checked): ByHand {
-  const why =
-    textOf(properties, "reason")
-      ?.replaceAll(/\p{C}+/gu, " ")
-      .trim()
-      .slice(0, REASON_CHARS_MAX) ?? "";
+  const why = oneLine(textOf(properties, "reason") ?? "", REASON_CHARS_MAX);
   return { why: why === "" ? null : why };
 }
 

@@ -15,6 +15,15 @@ export function printable(text: string): string {
   );
 }
 
+/** What a person or a process said, fit for logs and events: one line without control characters, bounded. */
+export function oneLine(text: string, charsMax: number): string {
+  return text
+    .replaceAll(/\p{C}+/gu, " ")
+    .trim()
+    .slice(0, charsMax)
+    .trimEnd();
+}
+
 /**
  * Shell globs as Python's `fnmatch` has them: `*`, `?`, `[a-z]`, `[!a-z]`, case-sensitive. One star is retried at
  * a time, so that no pattern costs more than name × pattern.

@@ -1,4 +1,5 @@
 /** What a process says on its NOTIFY_SOCKET: the protocol of sd_notify(3). Pure. */
+import { oneLine } from "../config/text.ts";
 
 export interface Message {
   readonly isReady: boolean;
@@ -22,13 +23,6 @@ export function parseMessage(text: string): Message {
   return {
     isReady: fields.get("READY") === "1",
     watchdog: watchdog === "1" ? "ping" : watchdog === "trigger" ? "trigger" : null,
-    // One line of bounded length without control characters: it ends up in logs and events.
-    status:
-      status === undefined
-        ? null
-        : status
-            .replaceAll(/\p{C}+/gu, " ")
-            .slice(0, STATUS_MAX)
-            .trim(),
+    status: status === undefined ? null : oneLine(status, STATUS_MAX),
   };
 }

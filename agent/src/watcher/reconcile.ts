@@ -122,11 +122,12 @@ function stops(state: WatcherState, now: Millis): readonly Stop[] {
       );
     case "up": {
       const excess = Math.max(0, running.length - wanted(state));
-      const ill = replacesIll(state) ? running.filter((process) => process.health === "unhealthy") : [];
-      if (excess === 0 && ill.length === 0 && state.config.maxAgeS <= 0) return [];
+      const replaces = replacesIll(state);
+      const isIll = (process: Running) => replaces && process.health === "unhealthy";
+      if (excess === 0 && state.config.maxAgeS <= 0 && !running.some(isIll)) return [];
       const [old, kept] = [running.slice(0, excess), running.slice(excess)];
-      const unfit = kept.filter((process) => ill.includes(process));
-      const expired = kept.filter((p) => !ill.includes(p) && (expiryMs(state, p) ?? Infinity) <= now);
+      const unfit = kept.filter(isIll);
+      const expired = kept.filter((process) => !isIll(process) && (expiryMs(state, process) ?? Infinity) <= now);
       return [...all(old, "surplus"), ...all(unfit, "unhealthy"), ...all(expired, "expire")];
     }
     case "sequence": {
