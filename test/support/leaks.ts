@@ -45,20 +45,39 @@ function readProc(pid: number, file: string): string {
   }
 }
 
+/** Null: there is none. */
+function statOf(pid: number): { readonly state: string; readonly ppid: number; readonly start: number } | null {
+  const stat = readProc(pid, "stat");
+  if (stat === "") return null;
+  const [state = "", ppid, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state, ppid: Number(ppid), start: Number(rest[17]) };
+}
+
 /** A living process, or null: none, or a zombie. */
 export function processInfo(pid: number): ProcessInfo | null {
-  const stat = readProc(pid, "stat");
-  const [state, ppid, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  if (stat === "" || state === "Z" || state === "X") return null;
+  const stat = statOf(pid);
+  if (stat === null || stat.state === "Z" || stat.state === "X") return null;
   const command = readProc(pid, "cmdline").replaceAll("\0", " ").trim();
-  return { pid, ppid: Number(ppid), start: Number(rest[17]), command };
+  return { pid, ppid: stat.ppid, start: stat.start, command };
+}
+
+function allPids(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
 function allProcesses(): ProcessInfo[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => processInfo(Number(name)))
+  return allPids()
+    .map(processInfo)
     .filter((info) => info !== null);
+}
+
+/** How many children ended without their parent taking notice. */
+export function zombiesOf(pid: number): number {
+  return allPids()
+    .map(statOf)
+    .filter((stat) => stat?.state === "Z" && stat.ppid === pid).length;
 }
 
 /** Children and children's children of a process, zombies left out. */

@@ -102,8 +102,8 @@ describe("queries answer as the reference's wire examples (§5.10)", () => {
     expect(info).not.toHaveProperty("wid");
   });
 
-  it("`snapshot` is more than Circus knows", async () => {
-    expect(await bench().ask("snapshot", {}, { door: "nats" })).toMatchObject({ snapshot: { v: 1, epoch: 1, seq: 2 } });
+  it.each(["zmq", "nats"] as const)("`snapshot` is answered at the %s door", async (door) => {
+    expect(await bench().ask("snapshot", {}, { door })).toMatchObject({ snapshot: { v: 1, epoch: 1, seq: 2 } });
   });
 });
 
