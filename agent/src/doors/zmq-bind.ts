@@ -25,7 +25,7 @@ interface Bindable {
 
 interface Bound {
   readonly lastEndpoint: string | null;
-  unbind(endpoint: string): Promise<void>;
+  close(): void;
 }
 
 const TEXTS: Readonly<Record<string, string>> = {
@@ -63,13 +63,16 @@ export async function bindEndpoint(socket: Bindable, endpoint: string, owner: st
 }
 
 /**
- * Stops listening, which ends the connections too, once they have delivered. ZeroMQ closes the listening socket
- * some time later in a thread of its own: settles only then, so that the endpoint can be bound anew.
+ * Closes; what was sent is still delivered for a while. ZeroMQ closes the listening socket some time later in a
+ * thread of its own: settles only then, so that the endpoint can be bound anew.
+ *
+ * Not by `unbind` first: that ends each connection, and one that its client is just closing too makes libzmq
+ * 4.3.5 end the whole program by an assertion (`_state == term_ack_sent`).
  */
-export async function unbindEndpoint(socket: Bound): Promise<void> {
+export async function closeSocket(socket: Bound): Promise<void> {
   const endpoint = socket.lastEndpoint;
+  socket.close();
   if (endpoint === null) return;
-  await socket.unbind(endpoint);
   const [, host = "", port] = /^tcp:\/\/\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? [];
   const path = endpoint.startsWith(IPC) ? endpoint.slice(IPC.length) : null;
   const address = path === null ? { host, port: Number(port) } : { path };

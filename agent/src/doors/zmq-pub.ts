@@ -2,7 +2,7 @@
 import type { Logger } from "@circus-cluster/proto";
 import { Publisher } from "zeromq";
 import type { CircusEvent } from "../events/api.ts";
-import { bindEndpoint, LINGER_MS, unbindEndpoint } from "./zmq-bind.ts";
+import { bindEndpoint, closeSocket, LINGER_MS } from "./zmq-bind.ts";
 import { SendQueue } from "./zmq-queue.ts";
 
 /** Events that a subscriber may leave unread. */
@@ -46,7 +46,6 @@ export class ZmqPub {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#queue.close(CLOSE_MS);
-    await unbindEndpoint(this.#socket);
-    this.#socket.close();
+    await closeSocket(this.#socket);
   }
 }

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -43,6 +45,23 @@ function dealer(endpoint: string): Dealer {
 const echo: Dispatch = ({ command, properties }: CommandRequest) =>
   Promise.resolve({ status: "ok", time: 1.5, command, properties });
 
+/** Many clients in a process of their own: asks with all, says so, and closes them at the next line of input. */
+const CLIENTS = `
+const { Dealer } = require("zeromq");
+const { createInterface } = require("node:readline");
+(async () => {
+  for await (const endpoint of createInterface({ input: process.stdin })) {
+    const clients = Array.from({ length: 20 }, () => new Dealer({ linger: 0 }));
+    await Promise.all(clients.map(async (client) => {
+      client.connect(endpoint);
+      await client.send('{"command":"a"}');
+      await client.receive();
+    }));
+    process.stdout.write("answered\\n");
+    for (const client of clients) client.close();
+  }
+})();`;
+
 const parse = (frames: Buffer[]): unknown => JSON.parse(frames.map(String).join("|"));
 
 async function freePort(): Promise<number> {
@@ -62,6 +81,19 @@ describe("the command channel", () => {
     for (let i = 0; i < 100; i++) {
       const frames = await client.receive();
       expect(frames.map(String)).toEqual([`{"status":"ok","time":1.5,"command":"c${i}","id":${i}.0}`]);
+    }
+  });
+
+  it("closes while its clients do, and can be bound anew at once", async () => {
+    // What this guards against, an assertion of libzmq, ends the whole program: it shows as a dead test worker.
+    const endpoint = `tcp://127.0.0.1:${await freePort()}`;
+    const program = spawn(process.execPath, ["-e", CLIENTS], { stdio: ["pipe", "pipe", "inherit"] });
+    ends.push(() => program.kill());
+    for (let round = 0; round < 100; round++) {
+      const bound = await door(endpoint, echo);
+      program.stdin.write(`${endpoint}\n`);
+      await once(program.stdout, "data");
+      await bound.close();
     }
   });
 

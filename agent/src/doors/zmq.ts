@@ -6,7 +6,7 @@ import { type CircusReply, FRAME_BYTES_MAX, type Logger } from "@circus-cluster/
 import { Router } from "zeromq";
 import type { Dispatch } from "../commands/agent-view.ts";
 import { errorReply } from "../commands/dispatch.ts";
-import { bindEndpoint, LINGER_MS, unbindEndpoint } from "./zmq-bind.ts";
+import { bindEndpoint, closeSocket, LINGER_MS } from "./zmq-bind.ts";
 import { decodeRequest, encodeReply, type Incoming } from "./zmq-frames.ts";
 import { SendQueue } from "./zmq-queue.ts";
 
@@ -71,8 +71,7 @@ export class ZmqDoor {
     await Promise.race([Promise.all(this.#inFlight), late]);
     clearTimeout(timer);
     await this.#queue.close(CLOSE_MS);
-    await unbindEndpoint(this.#router);
-    this.#router.close(); // ends the pending receive, and with it the reading
+    await closeSocket(this.#router); // ends the pending receive, and with it the reading
     await this.#reading;
   }
 
