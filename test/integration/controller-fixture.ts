@@ -13,7 +13,6 @@ import {
   type WatcherSnapshot,
 } from "@circus-cluster/proto";
 import { type Credentials, connectFleet, type FleetConnection, type FleetMessage } from "@circus-cluster/proto/nats";
-import Sqlite from "better-sqlite3";
 import type { NatsServer } from "../support/nats-server.ts";
 import { type Program, projectRoot, startProgram } from "../support/process.ts";
 import type { TempDir } from "../support/temp.ts";
@@ -241,30 +240,5 @@ export class FakeAgent implements AsyncDisposable {
       await this.emit("watcher_failed", "web", { data: { reason: "spawn broken ENOENT" } });
     } else await this.raise(this.watcher.generation + 1);
     return { v: 1, id, outcome: "done", reply: { status: "ok", time: Date.now() / 1000 } };
-  }
-}
-
-/** Every event in a controller's database: `host epoch seq`, and how often. */
-export function storedEvents(dir: TempDir): { total: number; distinct: number; byHost: ReadonlyMap<string, number> } {
-  const db = new Sqlite(dir.file("state", "events.db"), { readonly: true });
-  try {
-    const tables = db
-      .prepare<[], { name: string }>(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
-      )
-      .all();
-    if (tables.length === 0) return { total: 0, distinct: 0, byHost: new Map() };
-    const all = tables.map(({ name }) => `SELECT host_id, epoch, seq FROM ${name}`).join(" UNION ALL ");
-    const count = (sql: string): number => db.prepare<[], { n: number }>(sql).get()?.n ?? 0;
-    const total = count(`SELECT count(*) AS n FROM (${all})`);
-    const distinct = count(`SELECT count(*) AS n FROM (SELECT DISTINCT host_id, epoch, seq FROM (${all}))`);
-    const rows = db
-      .prepare<[], { name: string; n: number }>(
-        `SELECT host.name AS name, count(*) AS n FROM (${all}) AS e JOIN host ON host.id = e.host_id GROUP BY host.name`,
-      )
-      .all();
-    return { total, distinct, byHost: new Map(rows.map(({ name, n }) => [name, n])) };
-  } finally {
-    db.close();
   }
 }

@@ -6,9 +6,10 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import type { Program } from "../support/process.ts";
+import { storedEvents } from "../support/stored-events.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
-import { Asker, FakeAgent, kill9, startController, storedEvents, subjects, writeIni } from "./controller-fixture.ts";
+import { Asker, FakeAgent, kill9, startController, subjects, writeIni } from "./controller-fixture.ts";
 
 let server: NatsServer;
 let dir: TempDir;
@@ -58,14 +59,18 @@ describe("ingest", () => {
     // Killed in the middle of the work: after some more batches, never after a whole number of them.
     for (let kills = 0; kills < 6; kills++) {
       controller = await startController(ini);
-      const target = Math.min(3 * each, storedEvents(dir).total + 300 + 37 * kills);
-      await waitFor(() => storedEvents(dir).total >= target, { what: `${target} events`, everyMs: 2 });
+      const target = Math.min(3 * each, storedEvents(dir.file("state")).total + 300 + 37 * kills);
+      await waitFor(() => storedEvents(dir.file("state")).total >= target, { what: `${target} events`, everyMs: 2 });
       await kill9(controller);
-      expect(storedEvents(dir).total).toBeLessThan(3 * each);
+      expect(storedEvents(dir.file("state")).total).toBeLessThan(3 * each);
     }
     await flooding;
     controller = await startController(ini);
-    await waitFor(() => storedEvents(dir).total >= 3 * each, { what: "all events", deadlineMs: 60_000, everyMs: 50 });
+    await waitFor(() => storedEvents(dir.file("state")).total >= 3 * each, {
+      what: "all events",
+      deadlineMs: 60_000,
+      everyMs: 50,
+    });
     await using asker = await Asker.connect(server);
     const { gaps } = await asker.ask<{ gaps: unknown[] }>("q", "history", {
       hosts: null,
@@ -75,7 +80,7 @@ describe("ingest", () => {
       limit: 10,
     });
     expect(gaps).toEqual([]);
-    const { total, distinct, byHost } = storedEvents(dir);
+    const { total, distinct, byHost } = storedEvents(dir.file("state"));
     expect(distinct).toBe(total);
     for (const { host } of hosts) expect(byHost.get(host)).toBe(each);
   });
@@ -93,20 +98,20 @@ describe("ingest", () => {
     await web1.emit("something_of_tomorrow", "web", { data: { bright: true } });
     const history = (): Promise<{ gaps: unknown[] }> =>
       asker.ask("q", "history", { hosts: ["web1"], watcher: null, since: 0, until: Date.now() + 1000, limit: 100 });
-    await waitFor(() => storedEvents(dir).total >= 4, { what: "the readable ones" });
+    await waitFor(() => storedEvents(dir.file("state")).total >= 4, { what: "the readable ones" });
     expect((await history()).gaps).toEqual([{ host: "web1", epoch: web1.epoch, fromSeq: 2, toSeq: 2 }]);
     await controller.waitForLine(/events that cannot be read were left out/);
     const subject = subjects.event(web1.host, "web", missing.kind);
     await web1.connection.store(subject, missing, messageId(web1.host, missing), 2000);
     await waitFor(async () => (await history()).gaps.length === 0, { what: "the gap to close" });
-    expect(storedEvents(dir)).toMatchObject({ total: 5, distinct: 5 });
+    expect(storedEvents(dir.file("state"))).toMatchObject({ total: 5, distinct: 5 });
   });
 
   it("reads a stream that was made anew from its beginning, and doubles nothing", async () => {
     const web1 = await agent("web1");
     controller = await startController(ini);
     await flood(web1, 50);
-    await waitFor(() => storedEvents(dir).total >= 50, { what: "the first events" });
+    await waitFor(() => storedEvents(dir.file("state")).total >= 50, { what: "the first events" });
     await server.stop();
     await rm(join(dirname(server.config), "store"), { recursive: true });
     await server.restart();
@@ -115,8 +120,8 @@ describe("ingest", () => {
     web1.seq = 30;
     await waitFor(() => web1.connection.isConnected, { what: "the agent to be back" });
     await flood(web1, 40);
-    await waitFor(() => storedEvents(dir).total >= 70, { what: "the new events" });
-    expect(storedEvents(dir)).toMatchObject({ total: 70, distinct: 70 });
+    await waitFor(() => storedEvents(dir.file("state")).total >= 70, { what: "the new events" });
+    expect(storedEvents(dir.file("state"))).toMatchObject({ total: 70, distinct: 70 });
   });
 
   it("goes on by itself when the nats-server is killed and comes back", async () => {
@@ -124,11 +129,14 @@ describe("ingest", () => {
     controller = await startController(ini);
     for (let round = 1; round <= 3; round++) {
       await flood(web1, 200);
-      await waitFor(() => storedEvents(dir).total >= round * 200, { what: `round ${round}`, deadlineMs: 20_000 });
+      await waitFor(() => storedEvents(dir.file("state")).total >= round * 200, {
+        what: `round ${round}`,
+        deadlineMs: 20_000,
+      });
       await server.kill9();
       await server.restart();
       await waitFor(() => web1.connection.isConnected, { what: "the agent to be back" });
     }
-    expect(storedEvents(dir)).toMatchObject({ total: 600, distinct: 600 });
+    expect(storedEvents(dir.file("state"))).toMatchObject({ total: 600, distinct: 600 });
   });
 });

@@ -1,4 +1,4 @@
-/** The load of `load.ts` from inside a network namespace. */
+/** The load of `load.ts` in a process of its own, inside a network namespace where one is named. */
 
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -11,7 +11,7 @@ export interface InsideLoad extends AsyncDisposable {
   stop(): Promise<LoadReport>;
 }
 
-export async function startLoadInside(netns: string, options: LoadOptions): Promise<InsideLoad> {
+export async function startLoadInside(netns: string | undefined, options: LoadOptions): Promise<InsideLoad> {
   const dir = await tempDir("circus-load-");
   const outfile = dir.file("load.mjs");
   await build({
@@ -23,12 +23,17 @@ export async function startLoadInside(netns: string, options: LoadOptions): Prom
     target: "node20",
     logLevel: "silent",
   });
-  const program = await startProgram(process.execPath, [outfile, JSON.stringify(options)], { netns });
+  const program = await startProgram(
+    process.execPath,
+    [outfile, JSON.stringify(options)],
+    netns === undefined ? {} : { netns },
+  );
   await program.waitForLine(/loading/);
   let report: Promise<LoadReport> | undefined;
   const end = async (): Promise<LoadReport> => {
     program.kill("SIGTERM");
     await program.closed;
+    await program.stop();
     const { byWorker, ...rest } = JSON.parse(program.stdout) as Omit<LoadReport, "byWorker"> & {
       byWorker: [string, number][];
     };

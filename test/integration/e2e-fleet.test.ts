@@ -1,0 +1,191 @@
+/**
+ * The main job on three hosts: real nats-server, controller, agents and Chaussette, each host a network namespace where
+ * the machine permits it. The tests follow each other on one fleet; each leaves it whole.
+ */
+import { copyFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { FleetAnswers, HostStatus, RolloutRecord } from "@circus-cluster/proto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RealFleet } from "../support/fleet.ts";
+import { assertNoLeaks } from "../support/leaks.ts";
+import { exampleDir } from "../support/process.ts";
+import { storedEvents } from "../support/stored-events.ts";
+import { waitFor } from "../support/wait.ts";
+
+const NAMES = ["web1", "web2", "web3"];
+let fleet: RealFleet;
+
+beforeAll(async () => {
+  fleet = await RealFleet.start(NAMES);
+  await whole();
+});
+afterAll(async () => {
+  await fleet[Symbol.asyncDispose]();
+  await assertNoLeaks();
+});
+
+async function status(): Promise<Map<string, HostStatus>> {
+  const { hosts } = await fleet.json<FleetAnswers["status"]>("--all status");
+  return new Map(hosts.map((host) => [host.host, host]));
+}
+
+/** Until the controller sees two healthy processes on each host; returns their pids. */
+async function whole(): Promise<Map<string, readonly number[]>> {
+  return await waitFor(
+    async () => {
+      const hosts = await status();
+      const pids = NAMES.map((name) => {
+        const host = hosts.get(name);
+        const watcher = host?.watchers.find((one) => one.name === "myworker");
+        return [name, host?.presence === "online" && watcher?.healthy === 2 ? watcher.pids : []] as const;
+      });
+      return pids.every(([, list]) => list.length === 2) && new Map(pids);
+    },
+    { what: "three whole hosts", deadlineMs: 30_000, everyMs: 100 },
+  );
+}
+
+const rolloutOf = async (id: string): Promise<RolloutRecord> =>
+  (await fleet.json<{ rollout: RolloutRecord }>(`rollout show ${id}`)).rollout;
+
+/** The id that the first line of a rollout's progress names. */
+const idIn = (stdout: string): string => /^rollout (\S+): restart myworker/.exec(stdout)?.[1] ?? "";
+
+describe("--all restart", () => {
+  it("rolls through all hosts under load without one failed request, in the waves that it shows", async () => {
+    const before = await whole();
+    const loads = await Promise.all(NAMES.map((name) => fleet.startLoad(name)));
+    const { code, stdout, stderr } = await fleet.ctl("--all restart myworker --soak 500ms");
+    const reports = await Promise.all(loads.map((load) => load.stop()));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^rollout \S+: restart myworker on 3 hosts in 3 waves/);
+    expect(stdout).toMatch(/wave 3\/3 {2}web3 {2}done\nrollout \S+ done: 3 of 3 hosts in \S+\n$/);
+    for (const report of reports) {
+      expect(report.failures).toEqual([]);
+      expect(report.requests).toBeGreaterThan(100);
+      expect(report.byWorker.size).toBeGreaterThanOrEqual(3); // some of before, some of after
+    }
+    const record = await rolloutOf(idIn(stdout));
+    expect(record).toMatchObject({ state: "done", actor: "admin", command: "restart", watcher: "myworker" });
+    expect(record.steps.map(({ host, wave, state }) => ({ host, wave, state }))).toEqual(
+      NAMES.map((host, wave) => ({ host, wave, state: "done" })),
+    );
+    const ends = record.steps.map(({ updated }) => updated);
+    expect(ends).toEqual([...ends].sort((a, b) => a - b));
+    const after = await whole();
+    for (const { host, pidsBefore, pidsAfter } of record.steps) {
+      expect([...pidsBefore].sort()).toEqual([...(before.get(host) ?? [])].sort());
+      expect([...pidsAfter].sort()).toEqual([...(after.get(host) ?? [])].sort());
+      expect(pidsAfter.filter((pid) => pidsBefore.includes(pid))).toEqual([]);
+    }
+  });
+
+  it("stops at the host whose program is broken, with 4, and touches none after it", async () => {
+    const before = await whole();
+    const { appFile } = fleet.host("web2");
+    await writeFile(appFile, "raise RuntimeError('a broken release')\n");
+    await using first = await fleet.startLoad("web1");
+    await using last = await fleet.startLoad("web3");
+    const args = "--all restart myworker --soak 500ms --health-timeout 4s";
+    const { code, stdout, stderr } = await fleet.ctl(args);
+    expect(code).toBe(4);
+    expect(stderr).toMatch(/^failed: web2 \(.+\)$/m);
+    expect(stderr).toMatch(/^untouched: web3$/m);
+    expect((await first.stop()).failures).toEqual([]);
+    expect((await last.stop()).failures).toEqual([]);
+    const record = await rolloutOf(idIn(stdout));
+    expect(record.state).toBe("failed");
+    expect(record.steps.map(({ state }) => state)).toEqual(["done", "failed", "untouched"]);
+    await copyFile(join(exampleDir, "app.py"), appFile);
+    expect(await fleet.ctl("--host web2 restart myworker --at-once")).toMatchObject({ code: 0, stderr: "" });
+    const after = await whole();
+    expect(after.get("web3")).toEqual(before.get("web3"));
+    expect(after.get("web1")).not.toEqual(before.get("web1"));
+    const list = await fleet.json<FleetAnswers["rollout-list"]>("rollout list");
+    expect(list.rollouts.map(({ state }) => state)).toEqual(["failed", "done"]);
+  });
+});
+
+describe("history", () => {
+  it("--at a moment at which one host was stopped says so there, and active elsewhere", async () => {
+    const state = async (): Promise<string | undefined> => (await status()).get("web2")?.watchers[0]?.state;
+    expect(await fleet.ctl("--host web2 stop myworker")).toMatchObject({ code: 0 });
+    await waitFor(async () => (await state()) === "stopped", { what: "web2 to be stopped", everyMs: 100 });
+    const middle = new Date().toISOString();
+    expect(await fleet.ctl("--host web2 start myworker")).toMatchObject({ code: 0 });
+    await whole();
+    const at = await fleet.json<FleetAnswers["history-at"]>(`--all history myworker --at ${middle}`);
+    expect(at.rows.map(({ host, state }) => ({ host, state }))).toEqual([
+      { host: "web1", state: "active" },
+      { host: "web2", state: "stopped" },
+      { host: "web3", state: "active" },
+    ]);
+    expect(at.rows[1]).toMatchObject({ actor: "admin" });
+    const text = await fleet.ctl("--all history myworker --since 1h");
+    expect(text.code).toBe(0);
+    expect(text.stdout).toMatch(/^web2 {2}myworker {2}stopped .* admin$/m);
+  });
+});
+
+describe("a controller that is killed", () => {
+  it("has every event once when it is back, also of the time without it", async () => {
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        fleet.hosts.map(async ({ agent }) => {
+          await agent.call("restart", { name: "myworker", waiting: true }, 30_000);
+          const { pids } = (await agent.call("list", { name: "myworker" })) as unknown as { pids: number[] };
+          process.kill(pids[0]!, "SIGKILL");
+        }),
+      );
+      if (round === 0) await fleet.killController();
+      if (round === 1) await fleet.startController();
+      if (round === 2) await fleet.killController();
+    }
+    await fleet.startController();
+    await whole();
+    for (const { name, agent } of fleet.hosts) {
+      const { snapshot } = (await agent.call("snapshot")) as unknown as { snapshot: { epoch: number; seq: number } };
+      const { epoch, seq } = snapshot;
+      expect(seq).toBeGreaterThan(20);
+      const seqs = await waitFor(
+        () => {
+          const stored = storedEvents(fleet.controllerState).seqs(name, epoch);
+          return stored.length >= seq && stored;
+        },
+        { what: `${seq} events of ${name}`, everyMs: 50 },
+      );
+      expect(seqs.slice(0, seq)).toEqual(Array.from({ length: seq }, (_, index) => index + 1));
+    }
+    const { total, distinct } = storedEvents(fleet.controllerState);
+    expect(distinct).toBe(total);
+  });
+});
+
+describe("what is wrong", () => {
+  it("an unknown host or watcher, credentials of another: one line, and nothing is done", async () => {
+    const before = await whole();
+    expect(await fleet.ctl("--host web9 restart myworker --at-once")).toMatchObject({
+      code: 4,
+      stdout: "web9: not delivered: no agent is connected under this name\n",
+    });
+    expect(await fleet.ctl("--all restart nope")).toMatchObject({
+      code: 3,
+      stdout: "",
+      stderr: expect.stringMatching(/^error: .*nope.*\n$/) as string,
+    });
+    const viewer = { CIRCUSCTL_CREDS: fleet.credentials("viewer-eve") };
+    const refused = await fleet.ctl("--all restart myworker", viewer);
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(/^error: viewer eve may not do that .*\n$/);
+    expect((await fleet.ctl("--all status", viewer)).code).toBe(0);
+    expect(await whole()).toEqual(before);
+  });
+
+  it("hosts: all three online, with their age", async () => {
+    const { hosts } = await fleet.json<FleetAnswers["hosts"]>("hosts");
+    expect(hosts.map(({ host, presence }) => ({ host, presence }))).toEqual(
+      NAMES.map((host) => ({ host, presence: "online" })),
+    );
+    for (const { ageMs } of hosts) expect(ageMs).toBeLessThan(10_000);
+  });
+});

@@ -1,0 +1,183 @@
+/**
+ * A whole fleet of real programs: nats-server as `circusctl fleet init` configures it, a controller, and an agent with
+ * the example on each host. The hosts are network namespaces where the machine permits it, else directories and ports
+ * of their own on loopback; a test sees no difference.
+ */
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Agent, startAgent } from "./agent.ts";
+import type { LoadReport } from "./load.ts";
+import { startLoadInside } from "./load-inside.ts";
+import { createNetwork, type Network, permitted } from "./namespaces.ts";
+import { type NatsServer, startNatsServer } from "./nats-server.ts";
+import { freePort } from "./ports.ts";
+import { exampleDir, type Program, type Result, run, startProgram } from "./process.ts";
+import { type TempDir, tempDir } from "./temp.ts";
+
+/** Where nats-server, the controller and the operator are. */
+const CENTRE = "centre";
+
+interface FleetHost {
+  readonly name: string;
+  readonly agent: Agent;
+  /** Where the operator reaches the example's socket. */
+  readonly address: string;
+  readonly port: number;
+  /** The host's own copy of the application. */
+  readonly appFile: string;
+}
+
+interface HostLoad extends AsyncDisposable {
+  stop(): Promise<LoadReport>;
+}
+
+export class RealFleet implements AsyncDisposable {
+  readonly hosts: FleetHost[] = [];
+  readonly dir: TempDir;
+  readonly #network: Network | null;
+  /** What is to be ended, in the order of its beginning. */
+  readonly #begun: AsyncDisposable[] = [];
+  #server: NatsServer | undefined;
+  #controller: Program | undefined;
+
+  private constructor(dir: TempDir, network: Network | null) {
+    this.dir = dir;
+    this.#network = network;
+  }
+
+  static async start(names: readonly string[]): Promise<RealFleet> {
+    const dir = await tempDir("circus-fleet-");
+    const network = permitted() ? createNetwork([...names, CENTRE]) : null;
+    const fleet = new RealFleet(dir, network);
+    fleet.#begun.push(dir, ...(network === null ? [] : [network]));
+    try {
+      await fleet.#startCentre(names);
+      for (const name of names) fleet.hosts.push(await fleet.#startHost(name));
+      return fleet;
+    } catch (error) {
+      await fleet[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get server(): NatsServer {
+    if (this.#server === undefined) throw new Error("no nats-server");
+    return this.#server;
+  }
+
+  /** The directory of the controller's databases. */
+  get controllerState(): string {
+    return this.dir.file("controller");
+  }
+
+  host(name: string): FleetHost {
+    const host = this.hosts.find((one) => one.name === name);
+    if (host === undefined) throw new Error(`no host ${name}`);
+    return host;
+  }
+
+  credentials(name: string): string {
+    return this.dir.file("fleet/creds", `${name}.creds`);
+  }
+
+  /** `circusctl` of an operator; words are separated by one space. */
+  async ctl(line: string, env: Readonly<Record<string, string>> = {}): Promise<Result> {
+    return await run("circusctl", line.split(" "), { ...this.#operator(env), deadlineMs: 90_000 });
+  }
+
+  async startCtl(line: string): Promise<Program> {
+    return await startProgram("circusctl", line.split(" "), this.#operator({}));
+  }
+
+  /** The document that `circusctl … --json` prints. @throws when it ends otherwise than with 0 */
+  async json<T>(line: string): Promise<T> {
+    const { code, stdout, stderr } = await this.ctl(`${line} --json`);
+    if (code !== 0) throw new Error(`circusctl ${line}: exit ${code}\n${stdout}${stderr}`);
+    return JSON.parse(stdout) as T;
+  }
+
+  async startLoad(name: string): Promise<HostLoad> {
+    const { address, port } = this.host(name);
+    return await startLoadInside(this.#netns(CENTRE), { host: address, port, workers: 4, expect: "Hello, World!\n" });
+  }
+
+  async startController(): Promise<void> {
+    const program = await startProgram("circus-controller", [this.dir.file("controller.ini")], this.#in(CENTRE));
+    this.#controller = program;
+    await program.waitForLine(/"reading events"/);
+  }
+
+  async killController(): Promise<void> {
+    this.#controller?.kill("SIGKILL");
+    await this.#controller?.stop();
+    this.#controller = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#controller?.stop();
+    for (const one of this.#begun.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  }
+
+  async #startCentre(names: readonly string[]): Promise<void> {
+    const listen =
+      this.#network === null ? `127.0.0.1:${await freePort()}` : `${this.#network.host(CENTRE).address}:4222`;
+    const args = ["fleet", "init", "--dir", this.dir.file("fleet"), "--hosts", names.join(","), "--listen", listen];
+    const made = await run("circusctl", [
+      ...args,
+      "--viewers",
+      "eve",
+      ...(this.#network === null ? [] : ["--insecure"]),
+    ]);
+    if (made.code !== 0) throw new Error(made.stderr);
+    this.#server = await startNatsServer({ config: this.dir.file("fleet/nats-server.conf"), ...this.#in(CENTRE) });
+    this.#begun.push(this.#server);
+    const settings = {
+      nats_url: this.#server.url,
+      credentials: this.credentials("controller"),
+      state_dir: this.controllerState,
+    };
+    const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
+    await this.dir.write("controller.ini", `[controller]\n${lines.join("")}`);
+    await this.startController();
+  }
+
+  async #startHost(name: string): Promise<FleetHost> {
+    const directory = this.dir.file(name);
+    await mkdir(directory);
+    const appFile = join(directory, "app.py");
+    await copyFile(join(exampleDir, "app.py"), appFile);
+    const address = this.#network?.host(name).address ?? "127.0.0.1";
+    const port = this.#network === null ? await freePort() : 8000;
+    const agent = await startAgent({
+      cwd: directory,
+      ...this.#in(name),
+      sections: {
+        fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
+        "watcher:myworker": {
+          cmd: "chaussette --fd $(circus.sockets.myworker) --backend gevent app.app",
+          use_sockets: true,
+          numprocesses: 2,
+          copy_env: true,
+          copy_path: true,
+        },
+        "socket:myworker": { host: address, port },
+      },
+    });
+    this.#begun.push(agent);
+    return { name, agent, address, port, appFile };
+  }
+
+  #operator(env: Readonly<Record<string, string>>): { env: Record<string, string>; netns?: string } {
+    const own = { CIRCUSCTL_NATS: this.server.url, CIRCUSCTL_CREDS: this.credentials("operator-admin"), TZ: "UTC" };
+    return { ...this.#in(CENTRE), env: { ...own, ...env } };
+  }
+
+  #netns(name: string): string | undefined {
+    return this.#network?.host(name).netns;
+  }
+
+  #in(name: string): { netns?: string } {
+    const netns = this.#netns(name);
+    return netns === undefined ? {} : { netns };
+  }
+}

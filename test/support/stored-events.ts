@@ -1,0 +1,47 @@
+/** A look into a controller's database, past the controller. */
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+
+interface Key {
+  readonly host: string;
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+export interface StoredEvents {
+  readonly total: number;
+  /** Different by host, epoch and seq. */
+  readonly distinct: number;
+  readonly byHost: ReadonlyMap<string, number>;
+  /** The seqs of one life of a host, ascending. */
+  seqs(host: string, epoch: number): readonly number[];
+}
+
+/** Every event that the controller with this state directory has stored. */
+export function storedEvents(stateDir: string): StoredEvents {
+  const db = new Sqlite(join(stateDir, "events.db"), { readonly: true });
+  try {
+    const tables = db
+      .prepare<[], { name: string }>(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
+      )
+      .all();
+    const keys = tables.flatMap(({ name }) =>
+      db.prepare<[], Key>(`SELECT host.name AS host, epoch, seq FROM ${name} JOIN host ON host.id = host_id`).all(),
+    );
+    const byHost = new Map<string, number>();
+    for (const { host } of keys) byHost.set(host, (byHost.get(host) ?? 0) + 1);
+    return {
+      total: keys.length,
+      distinct: new Set(keys.map(({ host, epoch, seq }) => `${host} ${epoch} ${seq}`)).size,
+      byHost,
+      seqs: (host, epoch) =>
+        keys
+          .filter((key) => key.host === host && key.epoch === epoch)
+          .map(({ seq }) => seq)
+          .sort((a, b) => a - b),
+    };
+  } finally {
+    db.close();
+  }
+}
