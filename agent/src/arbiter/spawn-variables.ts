@@ -7,9 +7,10 @@ import type { Lookup } from "../process/argv.ts";
 export function spawnLookup(config: WatcherConfig, wid: number, fdOf: (name: string) => number | undefined): Lookup {
   return (path) => {
     const lower = path.toLowerCase();
-    const [, kind, name = ""] = /^(env|sockets)\.(.+)$/.exec(lower) ?? [];
+    const [, kind, name = ""] = /^(env|sockets|rlimits)\.(.+)$/.exec(lower) ?? [];
     if (kind === "env") return Object.entries(config.env).find(([key]) => key.toLowerCase() === name)?.[1];
     if (kind === "sockets") return fdOf(name)?.toString();
+    if (kind === "rlimits") return rlimitText(config, name);
     if (lower === "wid") return String(wid);
     const option = standardOptionOf(config, lower === "use_fds" ? "use_sockets" : lower);
     return option === null ? undefined : pythonText(lower, option.value);
@@ -24,4 +25,9 @@ function pythonText(key: string, value: unknown): string | undefined {
     return key === "graceful_timeout" && Number.isInteger(value) ? value.toFixed(1) : String(value);
   }
   return typeof value === "string" ? value : undefined;
+}
+
+function rlimitText({ rlimits }: WatcherConfig, name: string): string | undefined {
+  const value = Object.entries(rlimits).find(([key]) => key === name)?.[1];
+  return value === null ? "-1" : value?.toString();
 }

@@ -40,6 +40,7 @@ export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | nul
         env: config.env,
         cwd: config.workingDir,
         ...credentials,
+        rlimits: config.rlimits,
         stdin: stdinOf(sockets, config),
         stdout: config.closeChildStdout ? "ignore" : "inherit",
         stderr: config.closeChildStderr ? "ignore" : "inherit",

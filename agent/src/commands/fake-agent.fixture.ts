@@ -19,6 +19,7 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     executable: null,
     uid: null,
     gid: null,
+    rlimits: {},
     copyEnv: false,
     copyPath: false,
     autostart: true,

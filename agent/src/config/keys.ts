@@ -140,7 +140,7 @@ export const KEYS: readonly KeySpec[] = [
   watcher("stderr_stream*", "text", null, "Where stderr goes", REFUSED),
   watcher("virtualenv", "path", null, "Python environment", REFUSED),
   watcher("virtualenv_py_ver", "text", null, "Its Python version", IGNORED),
-  watcher("rlimit_*", "text", null, "Resource limits; empty: infinity", REFUSED),
+  watcher("rlimit_*", "text", null, "Resource limits of its processes, soft and hard; empty: infinity"),
   watcher("socket_activation", "text", null, "LISTEN_FDS for the processes", REFUSED),
   watcher("env", "text", null, "Not a key: use an [env:NAME] section", IGNORED),
   watcher("rlimits", "text", null, "Not a key: use rlimit_NAME", IGNORED),

@@ -3,6 +3,7 @@ import { NAME_BYTES_MAX } from "@circus-cluster/proto";
 import { type GlobalEnv, watcherEnv } from "./environment.ts";
 import { resolveLifecycle } from "./lifecycle.ts";
 import type { SectionReader } from "./reader.ts";
+import { readRlimits } from "./rlimits.ts";
 import { printable, quote } from "./text.ts";
 import type { Diagnostic, WatcherConfig } from "./types.ts";
 import { envLookup, socketNames, substitute } from "./variables.ts";
@@ -35,6 +36,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     executable: reader.optional("executable"),
     uid: idOf(reader.optional("uid")),
     gid: idOf(reader.optional("gid")),
+    rlimits: readRlimits(reader),
     copyEnv,
     copyPath: reader.bool("copy_path"),
     autostart: reader.bool("autostart"),

@@ -68,6 +68,7 @@ test("a watcher with a command alone has Circus's defaults", () => {
     executable: null,
     uid: null,
     gid: null,
+    rlimits: {},
     copyEnv: false,
     copyPath: false,
     autostart: true,
@@ -102,6 +103,12 @@ test("a socket alone has Circus's defaults, its umask octal (D5)", () => {
     { name: "v", family: "AF_INET6", port: 8080 },
     { name: "web", host: "localhost", port: 0, family: "AF_INET", type: "SOCK_STREAM", backlog: 2048, umask: 8 },
   ]);
+});
+
+test("resource limits are whole numbers, in any case; nothing and -1 mean none", () => {
+  const { rlimits, extra } = watcher("rlimit_NOFILE = 500\nrlimit_core =\nrlimit_stack = -1\nrlimit_cpu = 0");
+  expect(rlimits).toEqual({ nofile: 500, core: null, stack: null, cpu: 0 });
+  expect(extra).toEqual({});
 });
 
 describe("one line per mistake", () => {
@@ -148,7 +155,18 @@ describe("one line per mistake", () => {
     [`${web}on_demand = True`, ["circus.ini:3: 'on_demand' is not supported by this version"]],
     [`${web}stdout_stream.class = X`, ["circus.ini:3: 'stdout_stream.class' is not supported by this version"]],
     [`${web}stdout_stream =`, ["circus.ini:3: 'stdout_stream' is not supported by this version"]],
-    [`${web}rlimit_nofile =`, ["circus.ini:3: 'rlimit_nofile' is not supported by this version"]],
+    [`${web}rlimit_nofile =\nrlimit_core = 0`, []],
+    [
+      `${web}rlimit_files = 3`,
+      [
+        "circus.ini:3: rlimit_files: there is no resource limit 'files' (known: as, core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack)",
+      ],
+    ],
+    [
+      `${web}rlimit_core = 1M`,
+      ["circus.ini:3: rlimit_core: '1M' is not a whole number; nothing at all means no limit"],
+    ],
+    [`${web}rlimit_as = -2`, ["circus.ini:3: rlimit_as: -2 is less than 0"]],
     [`${web}hooks.before_start = a.b`, ["circus.ini:3: 'hooks.before_start' is not supported by this version"]],
     [`${web}[plugin:flapping]\nuse = x`, ["circus.ini:3: [plugin:flapping] is not supported by this version"]],
     [

@@ -5,6 +5,7 @@
 
 import type { SocketConfig } from "../sockets/types.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Rlimits } from "./rlimits.ts";
 
 /** Where a section or key was written. */
 export interface SourceRef {
@@ -55,6 +56,7 @@ export interface WatcherConfig {
   readonly executable: string | null;
   readonly uid: string | number | null;
   readonly gid: string | number | null;
+  readonly rlimits: Rlimits;
   readonly copyEnv: boolean;
   readonly copyPath: boolean;
   readonly autostart: boolean;

@@ -20,6 +20,7 @@ const base: SpawnSpec = {
   cwd: dir,
   uid: null,
   gid: null,
+  rlimits: {},
   stdin: "ignore",
   stdout: "ignore",
   stderr: "ignore",
@@ -188,6 +189,43 @@ describe("spawnProcess", () => {
     expect(read("soft")).toBe("300");
     expect(Number(read("hard"))).toBe(mine.hard);
     expect(nofileLimit(0)).toEqual(mine);
+  });
+
+  it("runs a process under its limits, with its own pid, name and environment", async () => {
+    const before = readFileSync("/proc/self/limits", "utf8");
+    const script = "ulimit -Ht; ulimit -Hc; ulimit -Sn; ulimit -Hn; echo $PPID $$; tr '\\0' ' ' < /proc/$$/cmdline";
+    const spawned = spawnProcess(
+      { ...base, argv: sh(script), rlimits: { cpu: 77, core: 0, nofile: null }, nofile: null, stdout: "pipe" },
+      () => undefined,
+    );
+    if (!spawned.ok) throw new Error(spawned.reason);
+    const [cpu, core, soft, hard, pids, cmdline] = (await textOf(spawned.stdout)).split("\n");
+    const most = String(nofileLimit(0).hard);
+    expect([cpu, core, soft, hard, pids]).toEqual(["77", "0", most, most, `${process.pid} ${spawned.pid}`]);
+    expect(cmdline).toMatch(/^sh -c ulimit/);
+    expect(readFileSync("/proc/self/limits", "utf8")).toBe(before);
+    const bare = spawnProcess(
+      { ...base, argv: ["/usr/bin/env"], env: { A: "1", "odd.name": "2" }, rlimits: { core: 0 }, stdout: "pipe" },
+      () => undefined,
+    );
+    if (!bare.ok) throw new Error(bare.reason);
+    expect(await textOf(bare.stdout)).toBe("A=1\nodd.name=2\n");
+  });
+
+  it("says what would be permitted where a limit cannot be raised", () => {
+    const before = nofileLimit(0);
+    // More descriptors than the kernel has for any process: root may not either.
+    const result = spawnProcess({ ...base, argv: ["true"], rlimits: { nofile: 2 ** 40 } }, () => undefined);
+    const reason = `rlimit_nofile: the system permits circusd ${before.hard} at most, not ${2 ** 40} (EPERM)`;
+    expect(result).toEqual({ ok: false, reason });
+    expect(nofileLimit(0)).toEqual(before);
+  });
+
+  it("tells a missing interpreter apart under limits too", () => {
+    writeFileSync(join(dir, "gone"), "#!/no/such/interpreter\n", { mode: 0o700 });
+    const result = spawnProcess({ ...base, argv: ["./gone"], rlimits: { core: 0 } }, () => undefined);
+    const reason = "cannot run './gone': its interpreter '/no/such/interpreter' does not exist";
+    expect(result).toEqual({ ok: false, reason });
   });
 
   it.each([

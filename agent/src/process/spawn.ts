@@ -7,9 +7,11 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import type { Rlimits } from "../config/rlimits.ts";
 import * as sys from "../sockets/syscalls.ts";
 import { cwdProblem, findExecutable, interpreterOf } from "./executable.ts";
 import { parseStat } from "./proc-stat.ts";
+import { rlimitLauncher } from "./rlimits.ts";
 import { signalNumber } from "./signals.ts";
 
 /** The agent's own, /dev/null, or a pipe whose other end comes with the result. */
@@ -21,6 +23,7 @@ export interface SpawnSpec {
   readonly cwd: string;
   readonly uid: number | null;
   readonly gid: number | null;
+  readonly rlimits: Rlimits;
   /** A descriptor of the agent, `ignore` for /dev/null, or the agent's own. */
   readonly stdin: number | "ignore" | "inherit";
   readonly stdout: OutputTarget;
@@ -66,6 +69,15 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   if (nul !== null) return { ok: false, reason: nul };
   const found = findExecutable(file, spec.env["PATH"], spec.cwd);
   if (!found.ok) return found;
+  const launcher = rlimitLauncher(spec.rlimits);
+  if (!launcher.ok) return launcher;
+  const [program = found.path, ...words] = launcher.words;
+  if (launcher.words.length > 0) {
+    // The fork will only tell whether the launcher could be executed.
+    const problem = interpreterProblem(found.path);
+    if (problem !== null) return { ok: false, reason: `cannot run '${file}': ${problem}` };
+    words.push(file);
+  }
   let outputs: Outputs;
   try {
     outputs = openOutputs(spec);
@@ -73,19 +85,29 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
     if (!(error instanceof sys.SyscallError)) throw error;
     return { ok: false, reason: `cannot run '${file}': no pipe for its output (${error.code})` };
   }
-  const child = withNofile(spec.nofile, () =>
-    keepingFlags(spec.stdin, () =>
-      spawn(found.path, args, {
-        argv0: file,
-        cwd: spec.cwd,
-        env: { ...spec.env },
-        detached: true,
-        stdio: stdioOf(spec, outputs),
-        ...(spec.uid === null ? {} : { uid: spec.uid }),
-        ...(spec.gid === null ? {} : { gid: spec.gid }),
-      }),
-    ),
-  );
+  const restore = launcher.raise();
+  if (typeof restore !== "function") {
+    closeOutputs(outputs);
+    return { ok: false, ...restore };
+  }
+  let child: ChildProcess | Error;
+  try {
+    child = withNofile(spec.nofile, () =>
+      keepingFlags(spec.stdin, () =>
+        spawn(program, [...words, ...args], {
+          argv0: launcher.words.length > 0 ? program : file,
+          cwd: spec.cwd,
+          env: { ...spec.env },
+          detached: true,
+          stdio: stdioOf(spec, outputs),
+          ...(spec.uid === null ? {} : { uid: spec.uid }),
+          ...(spec.gid === null ? {} : { gid: spec.gid }),
+        }),
+      ),
+    );
+  } finally {
+    restore();
+  }
   for (const output of outputs) if (output !== null) sys.close(output.writeEnd); // the process has its own
   if (child instanceof Error || child.pid === undefined) {
     for (const output of outputs) if (output !== null) sys.close(output.readEnd);
@@ -115,11 +137,16 @@ function openOutputs(spec: SpawnSpec): Outputs {
   try {
     return [stdout, spec.stderr === "pipe" ? sys.pipe() : null];
   } catch (error) {
-    if (stdout !== null) {
-      sys.close(stdout.readEnd);
-      sys.close(stdout.writeEnd);
-    }
+    closeOutputs([stdout, null]);
     throw error;
+  }
+}
+
+function closeOutputs(outputs: Outputs): void {
+  for (const output of outputs) {
+    if (output === null) continue;
+    sys.close(output.readEnd);
+    sys.close(output.writeEnd);
   }
 }
 
@@ -224,10 +251,13 @@ function spawnProblem(child: ChildProcess | Error, path: string, uid: number | n
     return code ?? message;
   }
   child.once("error", () => undefined);
+  return interpreterProblem(path) ?? `the system refused to start it${as}`;
+}
+
+function interpreterProblem(path: string): string | null {
   const interpreter = interpreterOf(path);
-  if (interpreter !== null && !findExecutable(interpreter, "", "/").ok)
-    return `its interpreter '${interpreter}' does not exist`;
-  return `the system refused to start it${as}`;
+  const isThere = interpreter === null || findExecutable(interpreter, "", "/").ok;
+  return isThere ? null : `its interpreter '${interpreter}' does not exist`;
 }
 
 /** `exit_code` of a reap event: exit status, or −signal (reference §6); null where it is not known. */

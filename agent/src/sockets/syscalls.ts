@@ -189,14 +189,19 @@ export function pipe(): { readonly readEnd: number; readonly writeEnd: number } 
   return { readEnd: ends.readInt32LE(0), writeEnd: ends.readInt32LE(4) };
 }
 
-/** Limits of open descriptors; Infinity for none. */
+/** Limits of a resource, at first of open descriptors; Infinity for none. */
 export interface NofileLimit {
   readonly soft: number;
   readonly hard: number;
 }
 
-/** Reads, and where given sets, RLIMIT_NOFILE of a process (0: this one). Returns what held before. */
+/** {@link resourceLimit} of open descriptors. */
 export function nofileLimit(pid: number, next?: NofileLimit): NofileLimit {
+  return resourceLimit(pid, RLIMIT_NOFILE, next);
+}
+
+/** Reads, and where given sets, a limit of a process (0: this one) by the resource's number. Returns what held before. */
+export function resourceLimit(pid: number, resource: number, next?: NofileLimit): NofileLimit {
   const previous = Buffer.alloc(16);
   let bytes: Buffer | null = null;
   if (next !== undefined) {
@@ -204,7 +209,7 @@ export function nofileLimit(pid: number, next?: NofileLimit): NofileLimit {
     bytes.writeBigUInt64LE(toRlim(next.soft), 0);
     bytes.writeBigUInt64LE(toRlim(next.hard), 8);
   }
-  call("prlimit", pid, RLIMIT_NOFILE, bytes, previous);
+  call("prlimit", pid, resource, bytes, previous);
   return { soft: fromRlim(previous.readBigUInt64LE(0)), hard: fromRlim(previous.readBigUInt64LE(8)) };
 }
 

@@ -26,6 +26,7 @@ export const TEST_CONFIG: WatcherConfig = {
   executable: null,
   uid: null,
   gid: null,
+  rlimits: {},
   copyEnv: false,
   copyPath: false,
   autostart: true,

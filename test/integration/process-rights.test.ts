@@ -1,0 +1,55 @@
+/** What a worker of a real circusd may do and take: limits, user, groups. */
+import { readFileSync } from "node:fs";
+import { afterAll, expect, it } from "vitest";
+import { type Agent, startAgent } from "../support/agent.ts";
+import { assertNoLeaks } from "../support/leaks.ts";
+import { run } from "../support/process.ts";
+import { waitFor } from "../support/wait.ts";
+
+afterAll(() => assertNoLeaks());
+
+/** The one process of a watcher, once it is the program that was asked for. */
+async function workerOf(agent: Agent, name: string, program: string): Promise<number> {
+  return await waitFor(
+    async () => {
+      const pid = ((await agent.call("list", { name }))["pids"] as number[])[0];
+      return pid !== undefined && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === program && pid;
+    },
+    { what: `the process of ${name}` },
+  );
+}
+
+it("limits the resources of processes, in their own place", async () => {
+  await using agent = await startAgent({
+    sections: {
+      "watcher:limited": { cmd: "sleep 1000", rlimit_nofile: 123, rlimit_core: 0, rlimit_CPU: 3600 },
+    },
+  });
+  const pid = await workerOf(agent, "limited", "sleep");
+  const limits = readFileSync(`/proc/${pid}/limits`, "utf8");
+  expect(limits).toMatch(/^Max open files\s+123\s+123/m);
+  expect(limits).toMatch(/^Max core file size\s+0\s+0/m);
+  expect(limits).toMatch(/^Max cpu time\s+3600\s+3600/m);
+  expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toBe("sleep\0" + "1000\0");
+});
+
+it("says why a limit cannot be had, and goes on with the others", async () => {
+  await using agent = await startAgent({
+    sections: {
+      "watcher:greedy": { cmd: "sleep 1000", rlimit_nofile: 2 ** 40, max_retry: 1 },
+      "watcher:modest": { cmd: "sleep 1000" },
+    },
+  });
+  await workerOf(agent, "modest", "sleep");
+  await waitFor(
+    () =>
+      /rlimit_nofile: the system permits circusd \d+ at most, not 1099511627776 \(EPERM\)/.test(
+        agent.program.stdout + agent.program.stderr,
+      ),
+    {
+      what: "the reason",
+    },
+  );
+  const status = await run("circusctl", ["--endpoint", agent.endpoint, "status"]);
+  expect(status.stdout).toBe("greedy: stopped\nmodest: active\n");
+});
