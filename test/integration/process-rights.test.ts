@@ -53,3 +53,22 @@ it("says why a limit cannot be had, and goes on with the others", async () => {
   const status = await run("circusctl", ["--endpoint", agent.endpoint, "status"]);
   expect(status.stdout).toBe("greedy: stopped\nmodest: active\n");
 });
+
+it("gives a process the groups of its user, or says who may", async () => {
+  const numbers = async (option: string) => (await run("id", [option, "nobody"])).stdout.trim().split(" ").sort();
+  await using agent = await startAgent({
+    cwd: "/",
+    sections: { "watcher:humble": { cmd: "sleep 1000", uid: "nobody", rlimit_core: 0, max_retry: 1 } },
+  });
+  if (process.getuid!() !== 0) {
+    const reason = "the system does not permit it as uid";
+    await waitFor(() => (agent.program.stdout + agent.program.stderr).includes(reason), { what: "the reason" });
+    return;
+  }
+  const status = readFileSync(`/proc/${await workerOf(agent, "humble", "sleep")}/status`, "utf8");
+  const field = (name: string) => new RegExp(`^${name}:\\s*(.*?)\\s*$`, "m").exec(status)?.[1]?.split(/\s+/);
+  expect(new Set(field("Uid"))).toEqual(new Set(await numbers("-u")));
+  expect(new Set(field("Gid"))).toEqual(new Set(await numbers("-g")));
+  expect(field("Groups")?.sort()).toEqual(await numbers("-G"));
+  expect(field("CapPrm")).toEqual(["0000000000000000"]);
+});

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import type { WatcherConfig } from "../config/types.ts";
 import { buildArgv, socketNames } from "../process/argv.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
+import { groupsOf } from "../process/thread-rights.ts";
 import { type BoundSocket, SocketError } from "../sockets/bind.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import { close, type NofileLimit } from "../sockets/syscalls.ts";
@@ -12,10 +13,10 @@ import { findGroup, findUser, type User } from "./users.ts";
 
 const SIGNALS: Readonly<Record<string, number>> = constants.signals;
 
-const NOBODY_SET: User = { uid: 0, gid: 0 };
+const NOBODY_SET: User = { name: "", uid: 0, gid: 0 };
 
 type Refused = Extract<SpawnResult, { ok: false }>;
-type Credentials = Pick<SpawnSpec, "uid" | "gid">;
+type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
 /** @param nofile the descriptor limit that processes get; null: the agent's own */
 export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | null): WatcherDeps["spawn"] {
@@ -88,5 +89,10 @@ function credentialsOf({ uid, gid }: WatcherConfig): Credentials | Refused {
   if (user === null) return { ok: false, reason: `uid: no user '${String(uid)}' on this host` };
   const group = gid === null || gid === "" ? user.gid : findGroup(gid);
   if (group === null) return { ok: false, reason: `gid: no group '${String(gid)}' on this host` };
-  return { uid: user.uid === 0 ? null : user.uid, gid: group === 0 ? null : group };
+  const isUnset = user.uid === 0;
+  return {
+    uid: isUnset ? null : user.uid,
+    gid: group === 0 ? null : group,
+    groups: isUnset ? null : groupsOf(user.name, group),
+  };
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 
 export interface User {
+  readonly name: string;
   readonly uid: number;
   /** Primary group. */
   readonly gid: number;
@@ -18,7 +19,7 @@ function findEntry(file: string, idField: number, wanted: string | number): read
 /** Null where there is no such user. */
 export function findUser(wanted: string | number): User | null {
   const entry = findEntry("/etc/passwd", 2, wanted);
-  return entry === undefined ? null : { uid: Number(entry[2]), gid: Number(entry[3]) };
+  return entry === undefined ? null : { name: entry[0] ?? "", uid: Number(entry[2]), gid: Number(entry[3]) };
 }
 
 /** The number of a group, or null where there is none such. */

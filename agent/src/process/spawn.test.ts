@@ -10,6 +10,7 @@ import { isNonBlocking, nofileLimit } from "../sockets/syscalls.ts";
 import type { SocketConfig } from "../sockets/types.ts";
 import { sealInheritedDescriptors } from "./inherited.ts";
 import { type ExitFact, exitCodeOf, type SpawnSpec, spawnProcess } from "./spawn.ts";
+import { groupsOf } from "./thread-rights.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "spawn-test-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -20,6 +21,7 @@ const base: SpawnSpec = {
   cwd: dir,
   uid: null,
   gid: null,
+  groups: null,
   rlimits: {},
   stdin: "ignore",
   stdout: "ignore",
@@ -174,13 +176,47 @@ describe("spawnProcess", () => {
     expect(await end).toEqual({ pid: result.pid, code: null, signal: "SIGKILL" });
   });
 
-  it.runIf(process.getuid?.() === 0)("runs as the user and group that it is told", async () => {
-    const spawned = spawnProcess(
-      { ...base, argv: sh("id -u; id -g"), cwd: "/", uid: 65534, gid: 65533, stdout: "pipe" },
-      () => undefined,
-    );
-    if (!spawned.ok) throw new Error(spawned.reason);
-    expect(await textOf(spawned.stdout)).toBe("65534\n65533\n");
+  it("runs as the user and in the groups that it is told, or says that it may not", async () => {
+    const mine = () => [process.getuid!(), process.getgid!(), process.getegid!(), process.getgroups!()];
+    const before = [...mine(), readFileSync("/proc/self/status", "utf8").match(/^Cap.*/gm)];
+    const argv = ["/bin/grep", "-E", "^(Uid|Gid|Groups|CapEff|CapPrm):", "/proc/self/status"];
+    for (const rlimits of [{}, { core: 0 }]) {
+      const spec = { ...base, argv, cwd: "/", uid: 65534, gid: 65533, groups: [65533, 60001, 60002], rlimits };
+      const spawned = spawnProcess({ ...spec, stdout: "pipe" }, () => undefined);
+      expect([...mine(), readFileSync("/proc/self/status", "utf8").match(/^Cap.*/gm)]).toEqual(before);
+      if (process.getuid!() !== 0) {
+        const reason = "cannot run '/bin/grep': the system does not permit it as uid 65534 (EPERM)";
+        expect(spawned).toEqual({ ok: false, reason });
+        continue;
+      }
+      if (!spawned.ok) throw new Error(spawned.reason);
+      const none = "0000000000000000";
+      expect((await textOf(spawned.stdout)).split("\n").map((line) => line.trim().split(/\s+/))).toEqual([
+        ["Uid:", ..."1111".replaceAll("1", "65534 ").trim().split(" ")],
+        ["Gid:", ..."1111".replaceAll("1", "65533 ").trim().split(" ")],
+        ["Groups:", "60001", "60002", "65533"],
+        ["CapPrm:", none],
+        ["CapEff:", none],
+        [""],
+      ]);
+    }
+  });
+
+  it("says what the user may not execute, with limits or without", () => {
+    writeFileSync(join(dir, "private"), "#!/bin/sh\n", { mode: 0o700 });
+    for (const rlimits of [{}, { core: 0 }]) {
+      const spec = { ...base, argv: ["./private"], uid: 64999, gid: 64999, groups: [64999], rlimits };
+      const why =
+        process.getuid!() === 0
+          ? "permission denied for uid 64999"
+          : "the system does not permit it as uid 64999 (EPERM)";
+      expect(spawnProcess(spec, () => undefined)).toEqual({ ok: false, reason: `cannot run './private': ${why}` });
+    }
+  });
+
+  it("takes a user's groups from the host", () => {
+    expect(groupsOf("root", 0)).toContain(0);
+    expect(groupsOf("no-such-user-at-all", 4242)).toEqual([4242]);
   });
 
   it("gives the descriptor limit of the agent's start, not Node's own", async () => {

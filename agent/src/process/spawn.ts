@@ -13,6 +13,7 @@ import { cwdProblem, findExecutable, interpreterOf } from "./executable.ts";
 import { parseStat } from "./proc-stat.ts";
 import { rlimitLauncher } from "./rlimits.ts";
 import { signalNumber } from "./signals.ts";
+import { inGroups, mayExecuteAs, maySetGroups } from "./thread-rights.ts";
 
 /** The agent's own, /dev/null, or a pipe whose other end comes with the result. */
 type OutputTarget = "inherit" | "ignore" | "pipe";
@@ -23,6 +24,8 @@ export interface SpawnSpec {
   readonly cwd: string;
   readonly uid: number | null;
   readonly gid: number | null;
+  /** Supplementary groups that go with `uid`; null: the agent's, or none where a `uid` or `gid` is set by root. */
+  readonly groups: readonly number[] | null;
   readonly rlimits: Rlimits;
   /** A descriptor of the agent, `ignore` for /dev/null, or the agent's own. */
   readonly stdin: number | "ignore" | "inherit";
@@ -90,19 +93,22 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
     closeOutputs(outputs);
     return { ok: false, ...restore };
   }
+  const groups = spec.uid !== null && maySetGroups() ? spec.groups : null;
   let child: ChildProcess | Error;
   try {
-    child = withNofile(spec.nofile, () =>
-      keepingFlags(spec.stdin, () =>
-        spawn(program, [...words, ...args], {
-          argv0: launcher.words.length > 0 ? program : file,
-          cwd: spec.cwd,
-          env: { ...spec.env },
-          detached: true,
-          stdio: stdioOf(spec, outputs),
-          ...(spec.uid === null ? {} : { uid: spec.uid }),
-          ...(spec.gid === null ? {} : { gid: spec.gid }),
-        }),
+    child = withGroups(spec, groups, found.path, () =>
+      withNofile(spec.nofile, () =>
+        keepingFlags(spec.stdin, () =>
+          spawn(program, [...words, ...args], {
+            argv0: launcher.words.length > 0 ? program : file,
+            cwd: spec.cwd,
+            env: { ...spec.env },
+            detached: true,
+            stdio: stdioOf(spec, outputs),
+            ...(spec.uid === null ? {} : { uid: spec.uid }),
+            ...(spec.gid === null || groups !== null ? {} : { gid: spec.gid }),
+          }),
+        ),
       ),
     );
   } finally {
@@ -126,6 +132,24 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
     stdout: stdout ?? null,
     stderr: stderr ?? null,
   };
+}
+
+/** Says too what the user may not execute: with a launcher nobody else would. */
+function withGroups(
+  { uid, gid }: SpawnSpec,
+  groups: readonly number[] | null,
+  path: string,
+  fork: () => ChildProcess | Error,
+): ChildProcess | Error {
+  if (groups === null || uid === null) return fork();
+  try {
+    return inGroups(gid ?? process.getegid?.() ?? 0, groups, () =>
+      mayExecuteAs(uid, path) ? fork() : new Error(`permission denied for uid ${uid}`),
+    );
+  } catch (error) {
+    if (error instanceof sys.SyscallError) return error;
+    throw error;
+  }
 }
 
 type Pipe = ReturnType<typeof sys.pipe>;

@@ -1,5 +1,5 @@
 /**
- * System calls that Node does not offer, through koffi: the only user of that package. Linux, libc.
+ * System calls that Node does not offer, through koffi: with `process/thread-rights` the only user of that package. Linux, libc.
  * Every function throws {@link SyscallError} with the errno's name.
  */
 import { constants } from "node:os";
