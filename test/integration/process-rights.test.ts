@@ -1,9 +1,11 @@
 /** What a worker of a real circusd may do and take: limits, user, groups. */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { type Agent, startAgent } from "../support/agent.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { run } from "../support/process.ts";
+import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
 afterAll(() => assertNoLeaks());
@@ -71,4 +73,25 @@ it("gives a process the groups of its user, or says who may", async () => {
   expect(new Set(field("Gid"))).toEqual(new Set(await numbers("-g")));
   expect(field("Groups")?.sort()).toEqual(await numbers("-G"));
   expect(field("CapPrm")).toEqual(["0000000000000000"]);
+});
+
+it("runs a Python program by its virtual environment", async () => {
+  await using dir = await tempDir("circus-virtualenv-");
+  const venv = dir.file("venv");
+  expect((await run("python3", ["-m", "venv", "--without-pip", venv])).code).toBe(0);
+  await dir.write("mine/mine_only.py", "");
+  const lib = join(venv, "lib");
+  const [version = ""] = readdirSync(lib);
+  writeFileSync(join(lib, version, "site-packages/mine.pth"), `${dir.file("mine")}\n`);
+  // The PATH's python is the environment's, and even another one finds what its *.pth files name.
+  const said = dir.file("said");
+  const script = `import sys, time, mine_only; open("${said}", "w").write(sys.prefix); time.sleep(1000)`;
+  await dir.write("main.py", script);
+  await using agent = await startAgent({
+    sections: { "watcher:py": { cmd: `python ${dir.file("main.py")}`, virtualenv: venv, copy_env: true } },
+  });
+  await waitFor(() => existsSync(said) && readFileSync(said, "utf8") === venv, {
+    what: "the program in its environment",
+  });
+  expect((await agent.call("list", { name: "py" }))["pids"]).toHaveLength(1);
 });

@@ -4,6 +4,7 @@ import type { WatcherConfig } from "../config/types.ts";
 import { buildArgv, socketNames } from "../process/argv.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
 import { groupsOf } from "../process/thread-rights.ts";
+import { virtualenvEnv } from "../process/virtualenv.ts";
 import { type BoundSocket, SocketError } from "../sockets/bind.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import { close, type NofileLimit } from "../sockets/syscalls.ts";
@@ -23,6 +24,8 @@ export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | nul
   return ({ config, wid }, onExit) => {
     const credentials = credentialsOf(config);
     if ("reason" in credentials) return credentials;
+    const env = envOf(config);
+    if (!env.ok) return env;
     const own: BoundSocket[] = [];
     try {
       own.push(...openOwn(sockets, config));
@@ -38,7 +41,7 @@ export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | nul
       if (!argv.ok) return argv;
       const spec: SpawnSpec = {
         argv: argv.words,
-        env: config.env,
+        env: env.env,
         cwd: config.workingDir,
         ...credentials,
         rlimits: config.rlimits,
@@ -58,6 +61,10 @@ export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | nul
       for (const { fd } of own) close(fd); // the process has its own by now
     }
   };
+}
+
+function envOf({ env, virtualenv, virtualenvPyVer }: WatcherConfig): ReturnType<typeof virtualenvEnv> {
+  return virtualenv === null ? { ok: true, env } : virtualenvEnv(env, virtualenv, virtualenvPyVer);
 }
 
 /** `so_reuseport`: a socket of its own for this process, for each that its command line names. */

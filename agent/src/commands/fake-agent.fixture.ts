@@ -22,6 +22,8 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     rlimits: {},
     copyEnv: false,
     copyPath: false,
+    virtualenv: null,
+    virtualenvPyVer: null,
     autostart: true,
     respawn: true,
     singleton: false,

@@ -39,6 +39,8 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     rlimits: readRlimits(reader),
     copyEnv,
     copyPath: reader.bool("copy_path"),
+    virtualenv: absolute(reader.optional("virtualenv"), scope.cwd),
+    virtualenvPyVer: reader.optional("virtualenv_py_ver"),
     autostart: reader.bool("autostart"),
     respawn: reader.bool("respawn"),
     singleton: reader.bool("singleton"),
@@ -65,6 +67,11 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
   return watcher;
 }
 
+/** As the daemon sees it, for a process may run in another directory. */
+function absolute(path: string | null, cwd: string): string | null {
+  return path === null || path.startsWith("/") ? path : `${cwd.replace(/\/$/, "")}/${path}`;
+}
+
 function idOf(text: string | null): string | number | null {
   return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : text;
 }
@@ -83,6 +90,10 @@ function checkTogether(reader: SectionReader, watcher: WatcherConfig): void {
     reader.error("numprocesses", `a singleton has one process at most, not ${watcher.numprocesses}`);
   }
   if (watcher.copyPath && !watcher.copyEnv) reader.error("copy_path", "it needs 'copy_env = True'");
+  if (watcher.virtualenv !== null && !watcher.copyEnv) reader.error("virtualenv", "it needs 'copy_env = True'");
+  if (watcher.virtualenvPyVer !== null && !/^[\w.]+$/.test(watcher.virtualenvPyVer)) {
+    reader.error("virtualenv_py_ver", `${quote(watcher.virtualenvPyVer)} is no version such as 3.11`);
+  }
   if (watcher.shellArgs !== null && !watcher.shell) reader.warning("shell_args", "no effect without 'shell = True'");
 }
 

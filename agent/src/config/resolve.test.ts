@@ -71,6 +71,8 @@ test("a watcher with a command alone has Circus's defaults", () => {
     rlimits: {},
     copyEnv: false,
     copyPath: false,
+    virtualenv: null,
+    virtualenvPyVer: null,
     autostart: true,
     respawn: true,
     singleton: false,
@@ -103,6 +105,12 @@ test("a socket alone has Circus's defaults, its umask octal (D5)", () => {
     { name: "v", family: "AF_INET6", port: 8080 },
     { name: "web", host: "localhost", port: 0, family: "AF_INET", type: "SOCK_STREAM", backlog: 2048, umask: 8 },
   ]);
+});
+
+test("a virtual environment is where the daemon sees it", () => {
+  const body = "copy_env = 1\nvirtualenv = $(circus.env.HOME)/v\nvirtualenv_py_ver = 3.11";
+  expect(watcher(body)).toMatchObject({ virtualenv: "/root/v", virtualenvPyVer: "3.11" });
+  expect(watcher("copy_env = 1\nvirtualenv = v").virtualenv).toBe("/etc/v");
 });
 
 test("resource limits are whole numbers, in any case; nothing and -1 mean none", () => {
@@ -146,6 +154,11 @@ describe("one line per mistake", () => {
       ["circus.ini:4: numprocesses: a singleton has one process at most, not 2"],
     ],
     [`${web}copy_path = 1`, ["circus.ini:3: copy_path: it needs 'copy_env = True'"]],
+    [`${web}virtualenv = v`, ["circus.ini:3: virtualenv: it needs 'copy_env = True'"]],
+    [
+      `${web}copy_env = 1\nvirtualenv = v\nvirtualenv_py_ver = ../3`,
+      ["circus.ini:5: virtualenv_py_ver: '../3' is no version such as 3.11"],
+    ],
     [`${web}shell_args = a`, ["circus.ini:3: shell_args: no effect without 'shell = True' (warning)"]],
     [
       `${web}[watcher:Web]\ncmd = y`,

@@ -59,6 +59,9 @@ export interface WatcherConfig {
   readonly rlimits: Rlimits;
   readonly copyEnv: boolean;
   readonly copyPath: boolean;
+  /** Absolute. */
+  readonly virtualenv: string | null;
+  readonly virtualenvPyVer: string | null;
   readonly autostart: boolean;
   readonly respawn: boolean;
   readonly singleton: boolean;

@@ -29,6 +29,8 @@ export const TEST_CONFIG: WatcherConfig = {
   rlimits: {},
   copyEnv: false,
   copyPath: false,
+  virtualenv: null,
+  virtualenvPyVer: null,
   autostart: true,
   respawn: true,
   singleton: false,
