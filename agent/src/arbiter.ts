@@ -7,6 +7,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
+import { Demand } from "./arbiter/demand.ts";
 import { Dependencies } from "./arbiter/dependencies.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
@@ -46,6 +47,9 @@ export type ArbiterEnd =
 
 const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
+/** Between two starts by a connection, where no `check_delay` says so. */
+const DEMAND_PAUSE_MS = 5000;
+
 /** Nobody asked: the agent does it by itself. */
 const ITSELF: Cause = { actor: null, command: null };
 
@@ -63,6 +67,7 @@ export class Arbiter implements AgentView {
   readonly #dispatch: Dispatch;
   readonly #intents: Intents;
   readonly #notifyHub: NotifyHub;
+  readonly #demand: Demand;
   readonly #dependencies = new Dependencies(() => this.#watchers);
   readonly #sequences = new Set<Sequence>();
   /** Settles when the sequence asked for last has run. */
@@ -90,11 +95,25 @@ export class Arbiter implements AgentView {
     const spawn = createSpawner(sockets, options.nofile);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(this.log);
+    this.#demand = new Demand({
+      fdOf: (name) => sockets.get(name)?.fd,
+      socketNames: () => sockets.all().map((socket) => socket.config.name),
+      start: (watcher) => {
+        watcher.start(ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
+      },
+      now: () => clock.monotonic(),
+      log: this.log,
+      pauseMs: Math.max(0, this.config.circus.checkDelayS) * 1000 || DEMAND_PAUSE_MS,
+    });
     this.#watchers = this.config.watchers.map((config) => {
       const log = this.log.child({ watcher: config.name });
       const deps: WatcherDeps = {
         ...realWatcherDeps({ spawn, sockets, hub: this.#notifyHub, bus: this.bus, log }),
         healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
+        statusTurned: () => {
+          const watcher = this.#watchers.find((other) => other.config.name === config.name);
+          if (watcher !== undefined) this.#demand.turned(watcher);
+        },
         intend: (intent) => this.#intents.set(config.name, intent),
         escalate: (reason) => this.#giveUp(config.name, reason),
       };
@@ -163,7 +182,10 @@ export class Arbiter implements AgentView {
   }
 
   async startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
-    const chosen = (watchers ?? this.#watchers).filter((watcher) => watcher.config.autostart);
+    const autostart = (watchers ?? this.#watchers).filter((watcher) => watcher.config.autostart);
+    // Who stopped one by hand has it back at once; else a connection starts it.
+    const chosen = autostart.filter((watcher) => !isToWait(watcher) || watcher.intent !== null);
+    for (const watcher of autostart) if (!chosen.includes(watcher)) this.#demand.await(watcher);
     await this.#inSequence(chosen, (watcher) => watcher.start(cause));
   }
 
@@ -178,13 +200,15 @@ export class Arbiter implements AgentView {
   }
 
   async restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void> {
-    const back = watchers.filter((watcher) => watcher.config.autostart || watcher.status !== "stopped");
+    const isBack = (w: WatcherControl): boolean => w.status !== "stopped" || (w.config.autostart && !isToWait(w));
+    const back = watchers.filter(isBack);
     await this.stopMany(watchers, cause);
     await this.#inSequence(back, (watcher) => watcher.start(cause));
   }
 
   async reloadAll(cause: Cause, options: Omit<ReloadOptions, "newerThan">): Promise<void> {
-    await this.#inSequence(this.#watchers, (watcher) => watcher.reload(cause, { ...options, newerThan: null }));
+    const chosen = this.#watchers.filter((watcher) => !isToWait(watcher));
+    await this.#inSequence(chosen, (watcher) => watcher.reload(cause, { ...options, newerThan: null }));
   }
 
   async restartAgent(cause: Cause): Promise<void> {
@@ -216,6 +240,7 @@ export class Arbiter implements AgentView {
 
   /** Settles when all watchers are stopped, so that whoever waits is answered before the doors close. */
   async #stopAndClose(cause: Cause): Promise<void> {
+    this.#demand.close();
     this.log.info("stopping all watchers", { actor: cause.actor ?? undefined });
     try {
       await this.stopMany(null, cause);
@@ -279,4 +304,9 @@ export class Arbiter implements AgentView {
       this.#sequences.delete(sequence);
     }
   }
+}
+
+/** It rests until a connection comes. */
+function isToWait(watcher: WatcherControl): boolean {
+  return watcher.config.onDemand && watcher.status === "stopped";
 }

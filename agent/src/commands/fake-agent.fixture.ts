@@ -25,6 +25,7 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     virtualenv: null,
     virtualenvPyVer: null,
     autostart: true,
+    onDemand: false,
     respawn: true,
     singleton: false,
     priority: 0,

@@ -134,7 +134,7 @@ export const KEYS: readonly KeySpec[] = [
   watcher("backoff.reset", "duration", "1m", "Healthy for so long, a process starts the row anew", DURATION),
   watcher("check_flapping", "bool", "true", "Without effect, as in Circus 0.19", EXTRA),
   watcher("flapping.*", "text", null, "For the Flapping plugin", EXTRA),
-  watcher("on_demand", "bool", "false", "Start at the first connection", REFUSED),
+  watcher("on_demand", "bool", "false", "Start at the first connection on one of its sockets"),
   watcher("hooks.*", "text", null, "Callables at moments of a process's life", REFUSED),
   watcher("stdout_stream*", "text", null, "Where stdout goes", REFUSED),
   watcher("stderr_stream*", "text", null, "Where stderr goes", REFUSED),

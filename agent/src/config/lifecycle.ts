@@ -164,7 +164,9 @@ export function checkDependencies(
         message: `depends_on: ${message}`,
       });
     for (const name of watcher.lifecycle.dependsOn) {
-      if (!byName.has(name.toLowerCase())) error(`no watcher ${quote(name)}`);
+      const other = byName.get(name.toLowerCase());
+      if (other === undefined) error(`no watcher ${quote(name)}`);
+      else if (other.onDemand) error(`${quote(name)} has 'on_demand' and may never start`);
     }
     const cycle = cycleOf(watcher, resolved);
     if (cycle !== null) error(`${cycle.map(printable).join(" → ")} is a circle; none of them could ever start`);

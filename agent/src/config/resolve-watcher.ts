@@ -2,6 +2,7 @@
 import { NAME_BYTES_MAX } from "@circus-cluster/proto";
 import { type GlobalEnv, watcherEnv } from "./environment.ts";
 import { resolveLifecycle } from "./lifecycle.ts";
+import { ownSocketNames } from "./own-sockets.ts";
 import type { SectionReader } from "./reader.ts";
 import { readRlimits } from "./rlimits.ts";
 import { printable, quote } from "./text.ts";
@@ -12,6 +13,8 @@ export interface WatcherScope {
   readonly env: GlobalEnv;
   /** Lower case. */
   readonly sockets: ReadonlySet<string>;
+  /** Those with `so_reuseport`. */
+  readonly reuseport: ReadonlySet<string>;
   readonly cwd: string;
 }
 
@@ -42,6 +45,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     virtualenv: absolute(reader.optional("virtualenv"), scope.cwd),
     virtualenvPyVer: reader.optional("virtualenv_py_ver"),
     autostart: reader.bool("autostart"),
+    onDemand: reader.bool("on_demand"),
     respawn: reader.bool("respawn"),
     singleton: reader.bool("singleton"),
     priority: reader.int("priority"),
@@ -64,6 +68,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
   };
   checkTogether(reader, watcher);
   checkSocketUse(reader, watcher, scope.sockets);
+  checkDemand(reader, watcher, scope);
   return watcher;
 }
 
@@ -110,6 +115,16 @@ function checkSocketUse(reader: SectionReader, watcher: WatcherConfig, sockets: 
   }
   if (watcher.stdinSocket !== null && !sockets.has(watcher.stdinSocket)) {
     reader.error("stdin_socket", `no socket ${quote(watcher.stdinSocket)} (${known})`);
+  }
+}
+
+/** It is started by a connection, so somebody has to listen before it runs. */
+function checkDemand(reader: SectionReader, watcher: WatcherConfig, { sockets, reuseport }: WatcherScope): void {
+  if (!watcher.onDemand) return;
+  const own = ownSocketNames(watcher, [...sockets]);
+  if (own.length === 0) reader.error("on_demand", "it needs a socket: 'use_sockets = True' or 'stdin_socket = NAME'");
+  for (const name of own.filter((socket) => reuseport.has(socket))) {
+    reader.error("on_demand", `socket ${quote(name)} has 'so_reuseport', so nobody listens before a process does`);
   }
 }
 

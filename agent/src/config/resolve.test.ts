@@ -74,6 +74,7 @@ test("a watcher with a command alone has Circus's defaults", () => {
     virtualenv: null,
     virtualenvPyVer: null,
     autostart: true,
+    onDemand: false,
     respawn: true,
     singleton: false,
     priority: 0,
@@ -165,7 +166,18 @@ describe("one line per mistake", () => {
       ["circus.ini:3: watchers 'Web' and 'web' (line 1) have names that differ in case only"],
     ],
     [`${web}[watcher:b]\ncmd = y\nname = web`, ["circus.ini:3: watchers 'web' and 'web' (line 1) have the same name"]],
-    [`${web}on_demand = True`, ["circus.ini:3: 'on_demand' is not supported by this version"]],
+    [
+      `${web}on_demand = True\n[socket:s]\nport = 0`,
+      ["circus.ini:3: on_demand: it needs a socket: 'use_sockets = True' or 'stdin_socket = NAME'"],
+    ],
+    [
+      `${web}on_demand = 1\nuse_sockets = 1\n[socket:s]\nport = 0\nso_reuseport = 1`,
+      ["circus.ini:3: on_demand: socket 's' has 'so_reuseport', so nobody listens before a process does"],
+    ],
+    [
+      `${web}on_demand = 1\nstdin_socket = s\n[socket:s]\nport = 0\n[watcher:b]\ncmd = y\ndepends_on = web`,
+      ["circus.ini:9: depends_on: 'web' has 'on_demand' and may never start"],
+    ],
     [`${web}stdout_stream.class = X`, ["circus.ini:3: 'stdout_stream.class' is not supported by this version"]],
     [`${web}stdout_stream =`, ["circus.ini:3: 'stdout_stream' is not supported by this version"]],
     [`${web}rlimit_nofile =\nrlimit_core = 0`, []],

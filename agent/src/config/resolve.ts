@@ -54,7 +54,9 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
   }
   const circus = resolveCircus(read("circus", circusSection));
   checkSockets(sockets, diagnostics);
-  const scope = { env, sockets: new Set(sockets.map(({ name }) => name)), cwd: ctx.cwd };
+  const names = (which: readonly LocatedSocket[]) => new Set(which.map(({ name }) => name));
+  const reuseport = names(sockets.filter((socket) => socket.soReuseport && socket.family !== "AF_UNIX"));
+  const scope = { env, sockets: names(sockets), reuseport, cwd: ctx.cwd };
   const written = watcherSections.map((section) =>
     resolveWatcher(read("watcher", section), section.name.slice("watcher:".length), scope),
   );

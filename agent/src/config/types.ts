@@ -63,6 +63,8 @@ export interface WatcherConfig {
   readonly virtualenv: string | null;
   readonly virtualenvPyVer: string | null;
   readonly autostart: boolean;
+  /** Rests until a connection comes. */
+  readonly onDemand: boolean;
   readonly respawn: boolean;
   readonly singleton: boolean;
   readonly priority: number;

@@ -123,6 +123,7 @@ export function receiveNow(fd: number, buffer: Buffer): number | null {
 const EPOLL_EVENT = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
 const EPOLL_EVENTS_MAX = 64;
 const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
 const MSG_DONTWAIT = 0x40;
 
@@ -137,6 +138,10 @@ export function epollAdd(epoll: number, fd: number): void {
   event.writeUInt32LE(EPOLLIN, 0);
   event.writeInt32LE(fd, EPOLL_EVENT.data);
   call("epoll_ctl", epoll, EPOLL_CTL_ADD, fd, event);
+}
+
+export function epollRemove(epoll: number, fd: number): void {
+  call("epoll_ctl", epoll, EPOLL_CTL_DEL, fd, null);
 }
 
 /** The descriptors that have something to read; none after the timeout or a signal. Waits in a thread of libuv's pool. */

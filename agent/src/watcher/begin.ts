@@ -4,7 +4,7 @@
  */
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
-import { missing } from "./reconcile.ts";
+import { missing, refills } from "./reconcile.ts";
 import { type Command, type Intent, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -144,12 +144,15 @@ function beginResize(turn: Turn, request: Request, to: number): void {
 
 /**
  * Waits for what is missing afresh; a place in back-off is none of a resize's business. Places that stay
- * empty (`respawn` is off) are the first that a smaller number does away with.
+ * empty (`respawn` is off, or `on_demand` is on) are the first that a smaller number does away with.
  */
 function fit(turn: Turn): void {
   const { config, processes, spent } = turn.state;
   const manned = processes.filter((process) => process.kind !== "stopping").length;
-  turn.patch({ goal: "up", spent: config.respawn ? 0 : Math.min(spent, Math.max(0, config.numprocesses - manned)) });
+  turn.patch({
+    goal: "up",
+    spent: refills(turn.state) ? 0 : Math.min(spent, Math.max(0, config.numprocesses - manned)),
+  });
   const { job, vacancies } = turn.state;
   if (job !== null) turn.patch({ job: { ...job, left: Math.max(0, missing(turn.state) - vacancies.length) } });
 }

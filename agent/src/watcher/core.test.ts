@@ -178,6 +178,7 @@ describe("a core that throws", () => {
         signalChildren: () => [],
         watchHealth: () => null,
         healthTurned: () => undefined,
+        statusTurned: () => undefined,
         intend: () => undefined,
         escalate: () => undefined,
         setTimer: () => 0,

@@ -47,6 +47,8 @@ export interface WatcherDeps {
   watchHealth(config: WatcherConfig, wid: number): HealthWatch | null;
   /** All its processes are healthy from now on, or no longer; see `depends_on`. */
   healthTurned(isHealthy: boolean): void;
+  /** Its status is another one as soon as this returns. */
+  statusTurned(): void;
   /** To be kept over the agent's lives; null: no more. */
   intend(intent: Intent | null): void;
   /** `on_failed = quit`: the agent is to end. */

@@ -5,7 +5,7 @@
 import type { Millis } from "@circus-cluster/proto";
 import type { Cause } from "./api.ts";
 import { crashesAfter, retryDelayMs } from "./backoff.ts";
-import { healthyAtMs, type NextSpawn } from "./reconcile.ts";
+import { healthyAtMs, type NextSpawn, refills } from "./reconcile.ts";
 import {
   isLive,
   isRunning,
@@ -276,12 +276,12 @@ function leavePlace(turn: Turn, process: LiveProcess, exit: Fact<"exited">): voi
   if (state.goal === "down" || state.goal === "held") return;
   if (process.kind === "stopping") {
     const isToBeReplaced = process.reason === "kill" || process.reason === "expire";
-    if (isToBeReplaced && !state.config.respawn) turn.patch({ spent: state.spent + 1 });
+    if (isToBeReplaced && !refills(state)) turn.patch({ spent: state.spent + 1 });
     if (process.reason !== "unhealthy") return;
   }
   // In an overlap or rollback the newest generation does not count yet.
   if (process.generation === state.generation && (state.goal === "overlap" || state.goal === "rollback")) return;
-  if (!state.config.respawn) {
+  if (!refills(state)) {
     turn.patch({ spent: state.spent + 1 });
     // Whoever made the agent's life hang on this watcher wants to know that it did not end well.
     const isBad = (exit.code ?? exit.signal ?? 0) !== 0;

@@ -39,6 +39,7 @@ const deps: WatcherDeps = {
   signalChildren: () => [],
   watchHealth: () => null,
   healthTurned: () => undefined,
+  statusTurned: () => undefined,
   intend: () => undefined,
   escalate: () => undefined,
   setTimer: (delayMs, fire) => setTimeout(fire, delayMs),

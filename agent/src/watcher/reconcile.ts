@@ -51,6 +51,11 @@ export function wanted(state: WatcherState): number {
   return Math.max(0, state.config.numprocesses - state.spent);
 }
 
+/** Is a process that went by itself replaced? With `on_demand` the next connection asks for one (reference §2.8). */
+export function refills({ config }: WatcherState): boolean {
+  return config.respawn && !config.onDemand;
+}
+
 /** How many more processes the goal asks for; a crashed one that backs off counts as missing. */
 export function missing(state: WatcherState): number {
   switch (state.goal) {

@@ -70,6 +70,7 @@ export class WatcherRunner {
     }
     const isHealthy = isAllHealthy(step.state);
     if (isHealthy !== isAllHealthy(state)) this.#deps.healthTurned(isHealthy);
+    if (step.state.status !== state.status) this.#deps.statusTurned();
     if (fleetWord(step.state) !== fleetWord(state)) this.#sinceWallMs = this.#deps.wall();
     return step;
   }

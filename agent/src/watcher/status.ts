@@ -38,6 +38,10 @@ function reasonOf(state: WatcherState): string | null {
   const isIll = (process: ProcessState) => isLive(process) && process.ailment !== null;
   const ill = state.processes.find(isIll);
   if (ill !== undefined && isLive(ill)) return `process ${ill.pid} is unhealthy: ${ill.ailment ?? ""}`;
+  const { onDemand, autostart } = state.config;
+  if (onDemand && state.intent === null && state.status === "stopped" && (autostart || state.generation > 0)) {
+    return "waits for a connection";
+  }
   return state.intent === null || state.goal !== "down" ? null : intentText(state.intent);
 }
 

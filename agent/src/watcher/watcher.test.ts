@@ -48,6 +48,22 @@ describe("start and stop (reference §2.3, §2.4)", () => {
     expect(world.watcher.processes().map((process) => process.health)).toEqual(["healthy", "healthy"]);
   });
 
+  it("with on_demand rests once the last process has gone, and says what it waits for", async () => {
+    const world = await new World({ onDemand: true }).started();
+    world.die(101, { code: 0, signal: null });
+    await world.pass(60_000);
+    expect(world.pids).toEqual([102]);
+    expect(world.watcher.status).toBe("active");
+    world.die(102);
+    await world.pass(60_000);
+    expect(world.watcher.snapshot()).toMatchObject({ state: "stopped", reason: "waits for a connection" });
+    await world.started();
+    expect(world.pids).toEqual([103, 104]);
+    world.ask((w) => w.stop(NOBODY, { why: "rest" }));
+    await world.pass(1000);
+    expect(world.watcher.snapshot().reason).toContain("rest");
+  });
+
   it("pauses warmup_delay between two spawns and is starting meanwhile", async () => {
     const world = new World({ numprocesses: 3, warmupDelayS: 1 });
     const start = world.ask((w) => w.start(NOBODY));

@@ -32,6 +32,7 @@ export const TEST_CONFIG: WatcherConfig = {
   virtualenv: null,
   virtualenvPyVer: null,
   autostart: true,
+  onDemand: false,
   respawn: true,
   singleton: false,
   priority: 0,
@@ -245,6 +246,7 @@ export class World {
       },
       watchHealth: ({ lifecycle }) => (lifecycle.healthcheck === null ? null : this.#watch()),
       healthTurned: (isHealthy) => this.turns.push(isHealthy),
+      statusTurned: () => undefined,
       intend: (intent) => {
         this.kept = intent;
       },
