@@ -103,7 +103,7 @@ export class Controller implements AsyncDisposable {
       connection,
       subjects,
       controller: name,
-      answers: new Answers({ view, rollouts: this.#rollouts }),
+      answers: new Answers({ view, rollouts: this.#rollouts, controller: name }),
       log,
     });
     this.#listen();

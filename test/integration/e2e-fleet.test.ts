@@ -124,6 +124,7 @@ describe("history", () => {
     const text = await fleet.ctl("--all history myworker --since 1h");
     expect(text.code).toBe(0);
     expect(text.stdout).toMatch(/^web2 {2}myworker {2}stopped .* admin$/m);
+    expect(text.stdout).not.toContain("ctl1"); // what the rollouts did was asked for by admin
   });
 });
 

@@ -5,17 +5,21 @@ import {
   FLEET_CONTROLS,
   FLEET_QUERIES,
   type FleetAnswers,
+  type HistoryRow,
   isCircusError,
   issueText,
   parse,
   type Schema,
 } from "@circus-cluster/proto";
 import type { FleetView } from "../fleet-view.ts";
+import { attribute } from "../rollout/attribution.ts";
 import type { Rollouts } from "../rollout/rollouts.ts";
 
 export interface AnswerParts {
   readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt">;
-  readonly rollouts: Pick<Rollouts, "plan" | "start" | "list" | "show">;
+  readonly rollouts: Pick<Rollouts, "plan" | "start" | "list" | "show" | "starter">;
+  /** Name of this controller. */
+  readonly controller: string;
 }
 
 /** As it came through a door that has proven who asks. */
@@ -49,13 +53,17 @@ function handler<V extends keyof FleetAnswers, T>(
 export class Answers {
   readonly #handlers: Readonly<Record<Question["door"], ReadonlyMap<string, Handler>>>;
 
-  constructor({ view, rollouts }: AnswerParts) {
+  constructor({ view, rollouts, controller }: AnswerParts) {
+    const attributed = <T extends { readonly rows: readonly HistoryRow[] }>(answer: T): T => ({
+      ...answer,
+      rows: attribute(answer.rows, { controller, starter: (id) => rollouts.starter(id) }),
+    });
     const Q = FLEET_QUERIES;
     const q: Readonly<Record<keyof typeof Q, Handler>> = {
       status: handler("status", Q.status, (query) => view.status(query)),
       hosts: handler("hosts", Q.hosts, (query) => view.hosts(query)),
-      history: handler("history", Q.history, (query) => view.history(query)),
-      "history-at": handler("history-at", Q["history-at"], (query) => view.historyAt(query)),
+      history: handler("history", Q.history, (query) => attributed(view.history(query))),
+      "history-at": handler("history-at", Q["history-at"], (query) => attributed(view.historyAt(query))),
       "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({ rollouts: rollouts.list(limit) })),
       "rollout-show": handler("rollout-show", Q["rollout-show"], ({ id }) => rollouts.show(id)),
     };

@@ -90,6 +90,11 @@ export class Rollouts implements Disposable {
     return record;
   }
 
+  /** Who started it; null: no such rollout. */
+  starter(id: string): string | null {
+    return this.#running.get(id)?.record.actor ?? this.#parts.store.actor(id);
+  }
+
   /** Something of this host has changed. */
   see(host: HostName): void {
     for (const runner of this.#running.values()) runner.see(host);

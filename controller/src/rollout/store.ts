@@ -74,6 +74,11 @@ export class RolloutStore {
     return head === undefined ? null : this.#record(head);
   }
 
+  /** Who started it; null: no such rollout. */
+  actor(id: string): string | null {
+    return this.#one.get(id)?.actor ?? null;
+  }
+
   /** Those that a controller before this one did not end, as it saved them. */
   open(): readonly RolloutCore[] {
     return this.#running.all().map((head) => {
