@@ -13,11 +13,9 @@ import { cleanEnv, type Running, type Supervisor, supervisors } from "./supervis
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 15);
 const START_WORKERS = 100;
 
-async function respawn(running: Running): Promise<number> {
+async function respawn(running: Running, victim: number): Promise<number> {
   const before = workersOf(running.pid);
-  const victim = before[0];
-  if (victim === undefined) throw new Error("no worker to kill");
-  const known = new Set(before);
+  const known = new Set(childrenOf(running.pid));
   const start = performance.now();
   process.kill(victim, "SIGKILL");
   await until("a successor", 30_000, () => childrenOf(running.pid).find((pid) => !known.has(pid)));
@@ -26,18 +24,17 @@ async function respawn(running: Running): Promise<number> {
   return took;
 }
 
+/** Each death is that of another worker, its first: supervisors back off when the same one dies again and again. */
 async function benchRespawn(list: readonly Supervisor[]): Promise<string> {
   const results = new Map<string, number[]>();
   for (const supervisor of list) {
-    const running = await supervisor.start(4);
+    const running = await supervisor.start(ROUNDS + 4);
     const times: number[] = [];
-    // PM2 and we back off from a second early death on: one death per fresh worker, a pause long enough in between.
-    const rounds = supervisor.name.startsWith("circusd") ? Math.min(ROUNDS, 4) : ROUNDS;
-    for (let i = 0; i < rounds; i++) times.push(await respawn(running));
+    for (const victim of workersOf(running.pid).slice(0, ROUNDS)) times.push(await respawn(running, victim));
     results.set(supervisor.name, times);
     await running.stop();
   }
-  return resultTable(`kill -9 of a worker → successor's pid (4 workers, ${ROUNDS} deaths)`, results);
+  return resultTable(`kill -9 of a worker → successor's pid (${ROUNDS + 4} workers, ${ROUNDS} deaths)`, results);
 }
 
 async function benchStart(list: readonly Supervisor[]): Promise<string> {

@@ -24,5 +24,5 @@ describe("attribute", () => {
     ["ctl1", "r9/web1/1", "of no known rollout"],
     ["ctl1", null, "without a cause"],
     [null, "r1/web1/1", "of nobody"],
-  ])("leaves %s with cause %s: %s", (actor, cause) => expect(actorOf(actor, cause)).toBe(actor));
+  ])("leaves %s with cause %s: %s", (actor, cause, _why) => expect(actorOf(actor, cause)).toBe(actor));
 });
