@@ -39,6 +39,7 @@ test.each<[argv: string, message: string]>([
   ["--check", "--check needs a configuration file"],
   ["--json c.ini", "--json needs --check"],
   ["--daemon c.ini", "--daemon is not supported by this version; let systemd or a shell put circusd in the background"],
+  ["--log-output syslog://h c.ini", "--log-output: syslog is not supported by this version; use a file or -"],
   ["--logger-config x c.ini", "--logger-config is not supported by this version; use --log-level and --log-output"],
 ])("circusd %s is refused", (argv, message) => {
   expect(parseOptions(argv.split(" "))).toEqual({ kind: "usage-error", message });

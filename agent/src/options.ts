@@ -84,6 +84,9 @@ export function parseOptions(argv: readonly string[]): Options {
   }
   if (flags.has("--check")) return { kind: "check", configPath, json };
   const logoutput = values.get("--log-output") ?? null;
+  if (logoutput?.startsWith("syslog://") === true) {
+    return usageError("--log-output: syslog is not supported by this version; use a file or -");
+  }
   return { kind: "run", configPath, loglevel, logoutput, pidfile: values.get("--pidfile") ?? null };
 }
 

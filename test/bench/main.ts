@@ -28,6 +28,7 @@ async function respawn(running: Running, victim: number): Promise<number> {
 async function benchRespawn(list: readonly Supervisor[]): Promise<string> {
   const results = new Map<string, number[]>();
   for (const supervisor of list) {
+    console.error(`respawn: ${supervisor.name}`);
     const running = await supervisor.start(ROUNDS + 4);
     const times: number[] = [];
     for (const victim of workersOf(running.pid).slice(0, ROUNDS)) times.push(await respawn(running, victim));
@@ -41,6 +42,7 @@ async function benchStart(list: readonly Supervisor[]): Promise<string> {
   const results = new Map<string, number[]>();
   for (let round = 0; round < 3; round++) {
     for (const supervisor of list) {
+      console.error(`start, round ${round + 1}: ${supervisor.name}`);
       const start = performance.now();
       const running = await supervisor.start(START_WORKERS);
       results.set(supervisor.name, [...(results.get(supervisor.name) ?? []), performance.now() - start]);

@@ -11,7 +11,7 @@ export function quantile(values: readonly number[], q: number): number {
 export function workersOf(pid: number): number[] {
   return childrenOf(pid).filter((child) => {
     try {
-      return readFileSync(`/proc/${child}/cmdline`, "utf8").startsWith("sleep\0");
+      return /^([^\0]*\/)?sleep\0/.test(readFileSync(`/proc/${child}/cmdline`, "utf8"));
     } catch {
       return false;
     }

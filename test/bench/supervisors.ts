@@ -53,7 +53,9 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): P
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((resolve) => child.once("exit", resolve));
   child.kill(signal);
+  const late = setTimeout(() => child.kill("SIGKILL"), 20_000);
   await exit;
+  clearTimeout(late);
 }
 
 function ourIni(n: number, endpoint: number, pubsub: number, stateDir: string): string {

@@ -62,7 +62,7 @@ export const KEYS: readonly KeySpec[] = [
   circus("umask", "mask", null, "File mode mask of the daemon and its children, octal"),
   circus("pidfile", "path", null, "File for the daemon's pid"),
   circus("loglevel", "text", null, "critical, error, warning, info or debug"),
-  circus("logoutput", "text", null, "- for stdout, a file, or syslog://…"),
+  circus("logoutput", "text", null, "- for stdout, or a file"),
   circus("include", "list", null, "Further files, names or globs, read after this one"),
   circus("include_dir", "list", null, "Directories whose *.ini files are read too"),
   circus("debug", "bool", "false", "Output of plugins to the daemon's own"),

@@ -24,9 +24,16 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     umask: reader.mask("umask"),
     pidfile: reader.optional("pidfile"),
     loglevel: logLevel(reader),
-    logoutput: reader.optional("logoutput"),
+    logoutput: logOutput(reader),
     stateDir: reader.optional("state_dir"),
   };
+}
+
+function logOutput(reader: SectionReader): string | null {
+  const output = reader.optional("logoutput");
+  if (output?.startsWith("syslog://") === true)
+    reader.error("logoutput", "syslog is not supported by this version; use a file or -");
+  return output;
 }
 
 /** Unknown levels mean info, as in Circus, but not silently. */
