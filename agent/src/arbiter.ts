@@ -24,7 +24,7 @@ import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
 import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
 import type { SocketItem } from "./sockets/registry.ts";
-import type { NofileLimit } from "./sockets/syscalls.ts";
+import type { ResourceLimit } from "./sockets/syscalls.ts";
 import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
 import type { ByHand, Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
 import type { WatcherDeps } from "./watcher/deps.ts";
@@ -34,7 +34,7 @@ export interface ArbiterOptions {
   readonly config: AgentConfig;
   readonly log: Logger;
   /** Descriptor limit of the workers; null: the agent's own. */
-  readonly nofile: NofileLimit | null;
+  readonly nofile: ResourceLimit | null;
   /** Reads the configuration again, for a restart of everything. */
   readonly reload: () => LoadResult;
 }

@@ -10,11 +10,11 @@ import { type Options, parseOptions, USAGE } from "./options.ts";
 import { PidFile } from "./pidfile.ts";
 import { sealInheritedDescriptors, takeStartNofile } from "./process/inherited.ts";
 import { SocketError } from "./sockets/bind.ts";
-import type { NofileLimit } from "./sockets/syscalls.ts";
+import type { ResourceLimit } from "./sockets/syscalls.ts";
 
 type RunOptions = Extract<Options, { kind: "run" }>;
 
-async function main(options: Options, nofile: NofileLimit | null): Promise<number> {
+async function main(options: Options, nofile: ResourceLimit | null): Promise<number> {
   switch (options.kind) {
     case "help":
       process.stdout.write(`${options.text}\n`);
@@ -45,7 +45,7 @@ function check(path: string, json: boolean): number {
   return result.config === null ? 1 : 0;
 }
 
-async function run(options: RunOptions, nofile: NofileLimit | null): Promise<number> {
+async function run(options: RunOptions, nofile: ResourceLimit | null): Promise<number> {
   const { config, diagnostics } = loadConfig(options.configPath);
   for (const line of formatDiagnostics(diagnostics, process.cwd())) process.stderr.write(`${line}\n`);
   if (config === null) return 1;
@@ -75,7 +75,7 @@ async function live(
   first: AgentConfig,
   path: string,
   { logger }: AgentLog,
-  limit: NofileLimit | null,
+  limit: ResourceLimit | null,
 ): Promise<number> {
   let failure: string | null = null;
   using signals = new ProcessSignals(logger);

@@ -2,6 +2,7 @@
  * circusd's own command line (reference §7). Pure: words in, one decision out. Long options may be shortened while
  * that is unambiguous, and take their value after `=` or as the next word, as Circus's parser has it.
  */
+import { logOutputProblem } from "./config/log-output.ts";
 
 export const USAGE = `usage: circusd [-h] [--log-level LEVEL] [--log-output FILE] [--logger-config FILE]
                [--daemon] [--pidfile FILE] [--version] [--check [--json]] [config]`;
@@ -84,9 +85,8 @@ export function parseOptions(argv: readonly string[]): Options {
   }
   if (flags.has("--check")) return { kind: "check", configPath, json };
   const logoutput = values.get("--log-output") ?? null;
-  if (logoutput?.startsWith("syslog://") === true) {
-    return usageError("--log-output: syslog is not supported by this version; use a file or -");
-  }
+  const problem = logoutput === null ? null : logOutputProblem(logoutput);
+  if (problem !== null) return usageError(`--log-output: ${problem}`);
   return { kind: "run", configPath, loglevel, logoutput, pidfile: values.get("--pidfile") ?? null };
 }
 

@@ -1,9 +1,8 @@
 /** The other examples, as they are shipped but for the ports: gunicorn on an inherited socket, and Redis beside Chaussette. */
-import { readFile } from "node:fs/promises";
 import { createConnection } from "node:net";
-import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { type Agent, type Section, startAgent } from "../support/agent.ts";
+import { exampleSections } from "../support/example.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { startLoad } from "../support/load.ts";
 import { freePort } from "../support/ports.ts";
@@ -12,26 +11,12 @@ import { waitFor } from "../support/wait.ts";
 
 afterAll(() => assertNoLeaks());
 
-/** The sections of a shipped file, `[circus]` left to the test. */
-async function shipped(file: string): Promise<Record<string, Record<string, string>>> {
-  const sections: Record<string, Record<string, string>> = {};
-  let current: Record<string, string> = {};
-  for (const line of (await readFile(join(exampleDir, file), "utf8")).split("\n")) {
-    const section = /^\[(.+)\]$/.exec(line)?.[1];
-    const [, key, value] = /^(\w+) = (.*)$/.exec(line) ?? [];
-    if (section !== undefined) current = sections[section] = {};
-    else if (key !== undefined && value !== undefined) current[key] = value;
-  }
-  delete sections["circus"];
-  return sections;
-}
-
 async function start(sections: Readonly<Record<string, Section>>): Promise<Agent> {
   return await startAgent({ cwd: exampleDir, sections });
 }
 
 it("gunicorn: two processes on one socket, none drops a request while it is restarted", async () => {
-  const sections = await shipped("gunicorn.ini");
+  const sections = await exampleSections("gunicorn.ini");
   const port = await freePort();
   sections["socket:web"]!["port"] = String(port);
   await using agent = await start(sections);
@@ -58,7 +43,7 @@ function redis(port: number, command: string): Promise<string> {
 }
 
 it("Redis beside Chaussette: both serve, and a restart of the one leaves the other alone", async () => {
-  const sections = await shipped("redis.ini");
+  const sections = await exampleSections("redis.ini");
   const [http, port] = [await freePort(), await freePort()];
   sections["socket:myworker"]!["port"] = String(http);
   sections["watcher:redis"]!["cmd"] = sections["watcher:redis"]!["cmd"]!.replace("6380", String(port));

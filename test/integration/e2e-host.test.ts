@@ -1,6 +1,7 @@
 /** The main job on one host: the seed example by real circusd and Chaussette, under load. */
 import { afterAll, expect, it } from "vitest";
 import { startAgent } from "../support/agent.ts";
+import { exampleSections } from "../support/example.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { startLoad } from "../support/load.ts";
 import { freePort } from "../support/ports.ts";
@@ -10,19 +11,9 @@ import { waitFor } from "../support/wait.ts";
 afterAll(() => assertNoLeaks());
 
 async function seed(port: number) {
-  return await startAgent({
-    cwd: exampleDir,
-    sections: {
-      "watcher:myworker": {
-        cmd: "chaussette --fd $(circus.sockets.myworker) --backend gevent app.app",
-        use_sockets: true,
-        numprocesses: 2,
-        copy_env: true,
-        copy_path: true,
-      },
-      "socket:myworker": { host: "127.0.0.1", port },
-    },
-  });
+  const sections = await exampleSections();
+  sections["socket:myworker"]!["port"] = String(port);
+  return await startAgent({ cwd: exampleDir, sections });
 }
 
 it("two workers answer on one socket, none drops a request while `circusctl restart` runs", async () => {

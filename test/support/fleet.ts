@@ -6,6 +6,7 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Agent, startAgent } from "./agent.ts";
+import { exampleSections } from "./example.ts";
 import type { LoadReport } from "./load.ts";
 import { startLoadInside } from "./load-inside.ts";
 import { createNetwork, type Network, permitted } from "./namespaces.ts";
@@ -153,13 +154,7 @@ export class RealFleet implements AsyncDisposable {
       ...this.#in(name),
       sections: {
         fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
-        "watcher:myworker": {
-          cmd: "chaussette --fd $(circus.sockets.myworker) --backend gevent app.app",
-          use_sockets: true,
-          numprocesses: 2,
-          copy_env: true,
-          copy_path: true,
-        },
+        ...(await exampleSections()),
         "socket:myworker": { host: address, port },
       },
     });

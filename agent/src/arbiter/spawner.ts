@@ -7,7 +7,7 @@ import { groupsOf } from "../process/thread-rights.ts";
 import { virtualenvEnv } from "../process/virtualenv.ts";
 import { type BoundSocket, SocketError } from "../sockets/bind.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
-import { close, type NofileLimit } from "../sockets/syscalls.ts";
+import { close, type ResourceLimit } from "../sockets/syscalls.ts";
 import type { SpawnResult, WatcherDeps } from "../watcher/deps.ts";
 import { spawnLookup } from "./spawn-variables.ts";
 import { findGroup, findUser, type User } from "./users.ts";
@@ -20,7 +20,7 @@ type Refused = Extract<SpawnResult, { ok: false }>;
 type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
 /** @param nofile the descriptor limit that processes get; null: the agent's own */
-export function createSpawner(sockets: SocketRegistry, nofile: NofileLimit | null): WatcherDeps["spawn"] {
+export function createSpawner(sockets: SocketRegistry, nofile: ResourceLimit | null): WatcherDeps["spawn"] {
   return ({ config, wid }, onExit) => {
     const credentials = credentialsOf(config);
     if ("reason" in credentials) return credentials;

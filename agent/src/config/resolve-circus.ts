@@ -1,4 +1,5 @@
 /** `[circus]` → CircusSection. Pure. */
+import { logOutputProblem } from "./log-output.ts";
 import type { SectionReader } from "./reader.ts";
 import { quote } from "./text.ts";
 import type { CircusSection } from "./types.ts";
@@ -31,8 +32,8 @@ export function resolveCircus(reader: SectionReader): CircusSection {
 
 function logOutput(reader: SectionReader): string | null {
   const output = reader.optional("logoutput");
-  if (output?.startsWith("syslog://") === true)
-    reader.error("logoutput", "syslog is not supported by this version; use a file or -");
+  const problem = output === null ? null : logOutputProblem(output);
+  if (problem !== null) reader.error("logoutput", problem);
   return output;
 }
 

@@ -1,6 +1,6 @@
 /** What the agent itself was started with, and must not leak into workers. */
 import { readdirSync, readFileSync } from "node:fs";
-import { type NofileLimit, nofileLimit, SyscallError, setCloseOnExec } from "../sockets/syscalls.ts";
+import { nofileLimit, type ResourceLimit, SyscallError, setCloseOnExec } from "../sockets/syscalls.ts";
 
 /** Close-on-exec on every descriptor above 2: a shell may have leaked some, and workers get 0–2 and their sockets only. */
 export function sealInheritedDescriptors(): void {
@@ -19,7 +19,7 @@ export function sealInheritedDescriptors(): void {
  * The descriptor limit that workers get: the one the agent was started with. Node raises its own soft
  * limit before our code runs, so the launcher says it (`CIRCUSD_NOFILE`); without launcher it is the parent's.
  */
-export function takeStartNofile(env: NodeJS.ProcessEnv): NofileLimit | null {
+export function takeStartNofile(env: NodeJS.ProcessEnv): ResourceLimit | null {
   const text = env["CIRCUSD_NOFILE"];
   delete env["CIRCUSD_NOFILE"]; // not for workers
   const hard = nofileLimit(0).hard;

@@ -6,7 +6,7 @@
  * raises its own hard limits, which harms nobody, while it forks.
  */
 import { RLIMIT_NUMBERS, type RlimitName, type Rlimits } from "../config/rlimits.ts";
-import { type NofileLimit, resourceLimit, SyscallError } from "../sockets/syscalls.ts";
+import { type ResourceLimit, resourceLimit, SyscallError } from "../sockets/syscalls.ts";
 import { findExecutable } from "./executable.ts";
 
 const PROGRAM_DIRS = "/usr/bin:/bin:/usr/local/bin";
@@ -48,7 +48,7 @@ function shown(value: number): string {
 }
 
 function raise(limits: readonly Limit[]): ReturnType<Launcher["raise"]> {
-  const before: [resource: number, limit: NofileLimit][] = [];
+  const before: [resource: number, limit: ResourceLimit][] = [];
   const restore = (): void => {
     for (const [resource, limit] of before) resourceLimit(0, resource, limit);
   };

@@ -34,7 +34,7 @@ export interface SpawnSpec {
   /** Descriptors that the process gets under the same number. */
   readonly fds: readonly number[];
   /** Null: the agent's present one. */
-  readonly nofile: sys.NofileLimit | null;
+  readonly nofile: sys.ResourceLimit | null;
 }
 
 /** How a process ended. `code` or `signal`; both null where it cannot be known. */
@@ -214,7 +214,7 @@ function stdioOf(spec: SpawnSpec, [stdout, stderr]: Outputs): StdioOptions {
 }
 
 /** Holds the agent's own soft limit at the worker's during the (synchronous) fork, so that no worker ever sees another. */
-function withNofile(wanted: sys.NofileLimit | null, fork: () => ChildProcess): ChildProcess | Error {
+function withNofile(wanted: sys.ResourceLimit | null, fork: () => ChildProcess): ChildProcess | Error {
   const guarded = (): ChildProcess | Error => {
     try {
       return fork();
@@ -241,7 +241,7 @@ function withNofile(wanted: sys.NofileLimit | null, fork: () => ChildProcess): C
 }
 
 /** It runs already: one that has ended, or that we may not touch (other user, no capability), is left as it is. */
-function correctNofile(pid: number, limit: sys.NofileLimit): void {
+function correctNofile(pid: number, limit: sys.ResourceLimit): void {
   try {
     sys.nofileLimit(pid, limit);
   } catch (error) {

@@ -194,19 +194,19 @@ export function pipe(): { readonly readEnd: number; readonly writeEnd: number } 
   return { readEnd: ends.readInt32LE(0), writeEnd: ends.readInt32LE(4) };
 }
 
-/** Limits of a resource, at first of open descriptors; Infinity for none. */
-export interface NofileLimit {
+/** Limits of a resource, such as open descriptors; Infinity for none. */
+export interface ResourceLimit {
   readonly soft: number;
   readonly hard: number;
 }
 
 /** {@link resourceLimit} of open descriptors. */
-export function nofileLimit(pid: number, next?: NofileLimit): NofileLimit {
+export function nofileLimit(pid: number, next?: ResourceLimit): ResourceLimit {
   return resourceLimit(pid, RLIMIT_NOFILE, next);
 }
 
 /** Reads, and where given sets, a limit of a process (0: this one) by the resource's number. Returns what held before. */
-export function resourceLimit(pid: number, resource: number, next?: NofileLimit): NofileLimit {
+export function resourceLimit(pid: number, resource: number, next?: ResourceLimit): ResourceLimit {
   const previous = Buffer.alloc(16);
   let bytes: Buffer | null = null;
   if (next !== undefined) {

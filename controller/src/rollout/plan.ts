@@ -12,6 +12,7 @@ import type {
   WatcherState,
 } from "@circus-cluster/proto";
 import { hostsAre, noHost, noWatcher } from "../selection.ts";
+import { stepCommandId } from "./command-id.ts";
 
 /** A host as it is when the plan is made. */
 export interface PlanHost {
@@ -84,7 +85,7 @@ function stepsOf({ id, options, wallMs }: PlanRequest, chosen: readonly PlanHost
       host: target.host,
       wave: waveOf.get(target.host) ?? 0,
       state: reason === null ? "pending" : "skipped",
-      commandId: `${id}/${target.host}/1`,
+      commandId: stepCommandId(id, target.host, 1),
       generationBefore: null,
       pidsBefore: [],
       pidsAfter: [],

@@ -92,7 +92,7 @@ export class Rollouts implements Disposable {
 
   /** Who started it; null: no such rollout. */
   starter(id: string): string | null {
-    return this.#running.get(id)?.record.actor ?? this.#parts.store.actor(id);
+    return this.#parts.store.actor(id); // kept before anything was sent
   }
 
   /** Something of this host has changed. */

@@ -1,0 +1,12 @@
+/** Ids of the commands that a rollout sends: `rollout/host/attempt` (design §5). Pure. */
+
+/** @param attempt from 1 */
+export function stepCommandId(rollout: string, host: string, attempt: number): string {
+  return `${rollout}/${host}/${attempt}`;
+}
+
+/** The rollout that an id on this host is of; null: it has another shape, or is of another host. */
+export function rolloutOf(commandId: string, host: string): string | null {
+  const [rollout, of, attempt, ...rest] = commandId.split("/");
+  return rollout === undefined || of !== host || attempt === undefined || rest.length > 0 ? null : rollout;
+}
