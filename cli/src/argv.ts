@@ -2,7 +2,7 @@
  * The command line as data: global options stand before or after the verb, which oclif cannot do by itself,
  * so everything passes through here first (design §6). Pure; knows words, not what they mean.
  */
-import { nearest } from "./nearest.ts";
+import { nearest } from "@circus-cluster/proto";
 import { FLEET_OPTIONS, GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "./verbs.ts";
 
 /** What one call asks for: both ways into `run` end in this. */

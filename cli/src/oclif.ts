@@ -4,11 +4,10 @@
  */
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EXIT, VERSION } from "@circus-cluster/proto";
+import { EXIT, nearest, VERSION } from "@circus-cluster/proto";
 import { Args, Command, Config, Flags, Help, type Interfaces, run as runOclifCli, settings } from "@oclif/core";
 import { type Request, toOclif } from "./argv.ts";
 import { hasColour, type Io, realIo } from "./io.ts";
-import { nearest } from "./nearest.ts";
 import { run } from "./run.ts";
 import { argumentsText, FLEET_ONLY, GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "./verbs.ts";
 

@@ -1,7 +1,6 @@
 /** Words and options of a verb as the properties of its command (reference §5.6, column "CLI"). Pure. */
-import { type CliArgument, type CommandSpec, isCircusError, optionFromText } from "@circus-cluster/proto";
+import { type CliArgument, type CommandSpec, isCircusError, optionFromText, parseSignal } from "@circus-cluster/proto";
 import type { Request } from "./argv.ts";
-import { signalNumber } from "./signal-number.ts";
 import { usageOf, type Verb } from "./verbs.ts";
 
 /** Further words that the Python program ignores; `quit` is none of them, since `quit web` means something else. */
@@ -53,7 +52,7 @@ function pairs(verb: Verb, words: readonly string[]): Record<string, unknown> {
     const key = (words[i] ?? "").toLowerCase();
     const text = words[i + 1];
     if (text === undefined) throw new WordsError(verb, `${key} has no value`);
-    const signum = key === "stop_signal" ? signalNumber(text) : null;
+    const signum = key === "stop_signal" ? parseSignal(text) : null;
     options[key] = signum ?? optionFromText(key, text);
   }
   return options;

@@ -2,11 +2,10 @@
 import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { type Millis, parseDuration, parseUserName, reasonOf, type UserName } from "@circus-cluster/proto";
+import { type Millis, nearest, parseDuration, parseUserName, reasonOf, type UserName } from "@circus-cluster/proto";
 import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluster/proto/nats";
 import { parse as parseIni } from "ini";
 import { type IniPlaces, locate } from "./config-lines.ts";
-import { nearest } from "./nearest.ts";
 import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
 import { ROLLOUT_TIMINGS, type RolloutTimings } from "./rollout/state.ts";
 

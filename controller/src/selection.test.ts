@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { nearest } from "./nearest.ts";
 import { hostsAre, listed, noHost, noWatcher } from "./selection.ts";
 
 describe("words for hosts and watchers", () => {
@@ -11,11 +10,5 @@ describe("words for hosts and watchers", () => {
     expect(noWatcher("x", ["a", "b"])).toBe("no watcher 'x' on hosts 'a', 'b'");
     expect(hostsAre(["a"], "lost")).toBe("host a is lost");
     expect(hostsAre(["a", "b"], "lost")).toBe("hosts a, b are lost");
-  });
-
-  it("find what was meant, or nothing", () => {
-    expect(nearest("stat_dir", ["state_dir", "name"])).toBe("state_dir");
-    expect(nearest("colour", ["state_dir", "name"])).toBeNull();
-    expect(nearest("x".repeat(100), ["name"])).toBeNull();
   });
 });

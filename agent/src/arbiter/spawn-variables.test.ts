@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { watcherConfig } from "../commands/fake-agent.fixture.ts";
-import { substitute } from "../process/argv.ts";
+import { substitute } from "../config/variables.ts";
 import { spawnLookup } from "./spawn-variables.ts";
 
 const config = watcherConfig("web", {

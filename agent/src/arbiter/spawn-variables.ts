@@ -1,7 +1,7 @@
 /** What `$(circus.…)` stands for in `cmd` and `args` at each spawn (reference §2.9). Pure. */
 import { standardOptionOf } from "../commands/options-view.ts";
 import type { WatcherConfig } from "../config/types.ts";
-import type { Lookup } from "../process/argv.ts";
+import type { Lookup } from "../config/variables.ts";
 
 /** @param fdOf the number of a socket by its lower-case name; undefined where there is none such. */
 export function spawnLookup(config: WatcherConfig, wid: number, fdOf: (name: string) => number | undefined): Lookup {

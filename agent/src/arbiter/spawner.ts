@@ -1,7 +1,8 @@
 /** How a watcher's processes are made: argv, descriptors, credentials (reference §2.9, §3.3). */
 import { constants } from "node:os";
 import type { WatcherConfig } from "../config/types.ts";
-import { buildArgv, socketNames } from "../process/argv.ts";
+import { socketNames } from "../config/variables.ts";
+import { buildArgv } from "../process/argv.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
 import { groupsOf } from "../process/thread-rights.ts";
 import { virtualenvEnv } from "../process/virtualenv.ts";

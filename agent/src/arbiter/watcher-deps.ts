@@ -1,10 +1,10 @@
 /** The real world as a watcher sees it. */
 import { performance } from "node:perf_hooks";
 import type { Logger } from "@circus-cluster/proto";
+import { substitute } from "../config/variables.ts";
 import type { EventBus } from "../events/api.ts";
 import { watchHealth } from "../health/checks.ts";
 import type { NotifyHub } from "../health/notify.ts";
-import { substitute } from "../process/argv.ts";
 import { childrenOf, sendSignal } from "../process/signals.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";

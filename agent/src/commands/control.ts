@@ -2,9 +2,8 @@
  * Handlers of the commands that change something (reference §5.6). A handler checks at once what can be
  * checked at once, by throwing; what takes time is handed back as {@link Work}, which has not begun yet.
  */
-import { CircusError, checkOptions } from "@circus-cluster/proto";
+import { CircusError, checkOptions, parseSignal } from "@circus-cluster/proto";
 import { oneLine } from "../config/text.ts";
-import { parseSignal } from "../process/signals.ts";
 import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
 import { applyOptions } from "../watcher/options.ts";
 import type { AgentView } from "./agent-view.ts";

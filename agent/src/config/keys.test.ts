@@ -1,6 +1,6 @@
+import { parseSignal } from "@circus-cluster/proto";
 import { expect, test } from "vitest";
 import { findKey, KEYS, knownKeys } from "./keys.ts";
-import { parseSignal } from "./signal-number.ts";
 import { parseBool, parseInteger, parseMask, parseNumber } from "./values.ts";
 
 test("each default is a value of its key's type", () => {

@@ -1,9 +1,8 @@
 /** Typed access to one section: every wrong value becomes a diagnostic, and reading goes on with the default. Pure. */
-import { formatDuration, type Millis, parseDuration } from "@circus-cluster/proto";
+import { formatDuration, type Millis, nearest, parseDuration, parseSignal } from "@circus-cluster/proto";
 import { findKey, type KeySpec, knownKeys, type SectionKind } from "./keys.ts";
 import type { MergedEntry, MergedSection } from "./sections.ts";
-import { parseSignal } from "./signal-number.ts";
-import { nearest, printable, quote } from "./text.ts";
+import { printable, quote } from "./text.ts";
 import type { Diagnostic, SourceRef } from "./types.ts";
 import { parseBool, parseInteger, parseMask, parseNumber } from "./values.ts";
 import { type Lookup, substitute } from "./variables.ts";

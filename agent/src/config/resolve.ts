@@ -2,6 +2,7 @@
  * Parsed files → the agent's configuration, or everything that is wrong with it at once. Pure: environment, working
  * directory and host name come in. A configuration comes out only when no diagnostic is an error.
  */
+import { nearest } from "@circus-cluster/proto";
 import { readEnv } from "./environment.ts";
 import { findKey, type SectionKind } from "./keys.ts";
 import { checkDependencies } from "./lifecycle.ts";
@@ -12,7 +13,7 @@ import { resolveFleet } from "./resolve-fleet.ts";
 import { checkSockets, type LocatedSocket, resolveSocket } from "./resolve-socket.ts";
 import { checkWatcherNames, resolveWatcher } from "./resolve-watcher.ts";
 import { type MergedSection, mergeFiles } from "./sections.ts";
-import { nearest, printable, quote } from "./text.ts";
+import { printable, quote } from "./text.ts";
 import type { Diagnostic, FleetConfig, LoadResult, WatcherConfig } from "./types.ts";
 import { envLookup } from "./variables.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { globMatch, nearest, quote } from "./text.ts";
+import { globMatch, quote } from "./text.ts";
 
 test.each<[name: string, pattern: string, expected: boolean]>([
   ["web", "web", true],
@@ -24,18 +24,6 @@ test.each<[name: string, pattern: string, expected: boolean]>([
 
 test("a hostile pattern costs no more than name times pattern", () => {
   expect(globMatch("a".repeat(2_000), `${"*a".repeat(500)}b`)).toBe(false);
-});
-
-test.each<[string, string | null]>([
-  ["numproceses", "numprocesses"],
-  ["numprocesess", "numprocesses"],
-  ["CMD", "cmd"],
-  ["cdm", "cmd"],
-  ["graceful-timeout", "graceful_timeout"],
-  ["colour", null],
-  ["x".repeat(100_000), null],
-])("nearest(%j) is %j", (word, expected) => {
-  expect(nearest(word, ["cmd", "numprocesses", "graceful_timeout"])).toBe(expected);
 });
 
 test("`quote` is short, printable and one line", () => {

@@ -1,4 +1,4 @@
-/** Small text tools of the configuration: quoting for messages, glob matching, the nearest known word. Pure. */
+/** Small text tools of the configuration: quoting for messages, glob matching. Pure. */
 
 const SHOWN_MAX = 60;
 
@@ -88,39 +88,4 @@ function setUnit(body: readonly string[]): Unit {
     if (high !== undefined) i += 2;
   }
   return (char) => ranges.some(([low, high]) => low <= char && char <= high) !== isNegated;
-}
-
-const WORD_MAX = 64;
-
-/** The known word nearest to a mistyped one, or null where none is near. Case alone is the smallest difference. */
-export function nearest(word: string, known: readonly string[]): string | null {
-  if (word.length > WORD_MAX) return null;
-  const lower = word.toLowerCase();
-  let best: string | null = null;
-  let bestDistance = lower.length < 4 ? 2 : 3;
-  for (const candidate of known) {
-    if (Math.abs(candidate.length - lower.length) >= bestDistance) continue;
-    const distance = editDistance(lower, candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1];
-      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (isSame ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
-      }
-      row.push(cost);
-    }
-    [before, last] = [last, row];
-  }
-  return last[b.length] ?? 0;
 }

@@ -1,7 +1,5 @@
-import { constants } from "node:os";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseSignal } from "./signal-number.ts";
 import { parseBool, parseInteger, parseMask, parseNumber } from "./values.ts";
 
 test("booleans as Circus reads them", () => {
@@ -58,37 +56,10 @@ test.each<[string, number | null]>([
   expect(parseMask(text)).toBe(expected);
 });
 
-test("the table of signals is the platform's, with and without SIG, in any case", () => {
-  for (const [name, number] of Object.entries(constants.signals)) {
-    for (const text of [name, name.slice(3), name.toLowerCase(), ` ${name} `, String(number)]) {
-      expect([text, parseSignal(text)]).toEqual([text, number]);
-    }
-  }
-});
-
-test.each<[string | number, number | null]>([
-  [15, 15],
-  ["SIGRTMIN+1", 35],
-  ["rtmin", 34],
-  ["SIGRTMIN+31", null],
-  ["SIGRTMAX", 64],
-  [0, null],
-  [65, null],
-  [1.5, null],
-  ["-15", null],
-  ["SIG", null],
-  ["SIGNOPE", null],
-  ["SIGTERM KILL", null],
-  ["constructor", null],
-  ["", null],
-])("parseSignal(%j) is %j", (text, expected) => {
-  expect(parseSignal(text)).toBe(expected);
-});
-
 test("no text gives anything but a value of the type or null", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
-      for (const parse of [parseInteger, parseNumber, parseMask, parseSignal]) {
+      for (const parse of [parseInteger, parseNumber, parseMask]) {
         const value = parse(text);
         expect(value === null || Number.isFinite(value)).toBe(true);
       }

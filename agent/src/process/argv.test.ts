@@ -1,23 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { buildArgv, quoteWord, socketNames, splitWords, substitute } from "./argv.ts";
+import { buildArgv, quoteWord, splitWords } from "./argv.ts";
 
 const known: Record<string, string> = { wid: "3", "sockets.web": "7", "env.home": "/root" };
 const lookup = (path: string) => known[path.toLowerCase()];
 const line = { cmd: "", args: "", shell: false, shellArgs: null, wid: 3, lookup };
-
-describe("substitute", () => {
-  it.each([
-    ["--fd $(circus.sockets.web)", "--fd 7"],
-    ["--fd ((circus.sockets.WEB))", "--fd 7"],
-    ["$(CIRCUS.ENV.Home)/x", "/root/x"],
-    ["$(circus.nope) $(other.x) $HOME", "$(circus.nope) $(other.x) $HOME"],
-  ])("%s → %s", (text, expected) => expect(substitute(text, lookup)).toBe(expected));
-
-  it("names the sockets of a text", () => {
-    expect(socketNames("a $(circus.sockets.Web) ((circus.sockets.b)) $(circus.wid)")).toEqual(["web", "b"]);
-  });
-});
 
 describe("splitWords", () => {
   it.each([

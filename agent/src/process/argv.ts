@@ -1,22 +1,6 @@
 /** From `cmd` and `args` to the words that are executed (reference §1.5, §2.9). Pure. */
 
-/** What `$(circus.PATH)` stands for; undefined: unknown, the text stays. */
-export type Lookup = (path: string) => string | undefined;
-
-const VARIABLE = /\$\(circus\.([A-Za-z0-9_.-]+)\)|\(\(circus\.([A-Za-z0-9_.-]+)\)\)/gi;
-
-/** Replaces every known `$(circus.PATH)` and `((circus.PATH))`. */
-export function substitute(text: string, lookup: Lookup): string {
-  return text.replace(VARIABLE, (whole: string, a?: string, b?: string) => lookup(a ?? b ?? "") ?? whole);
-}
-
-/** The sockets a text names, lower case: `$(circus.sockets.Web)` → `web`. */
-export function socketNames(text: string): readonly string[] {
-  return [...text.matchAll(VARIABLE)]
-    .map((match) => (match[1] ?? match[2] ?? "").toLowerCase())
-    .filter((path) => path.startsWith("sockets."))
-    .map((path) => path.slice("sockets.".length));
-}
+import { type Lookup, substitute } from "../config/variables.ts";
 
 export type Words =
   | { readonly ok: true; readonly words: readonly string[] }

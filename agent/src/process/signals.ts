@@ -1,32 +1,12 @@
-/** Signals by name and number, and sending them to a process, its group or its children. */
+/** Sending signals to a process, its group or its children. */
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 
 const NUMBERS: Readonly<Record<string, number>> = constants.signals;
-const SIGRTMIN = 34;
-const SIGRTMAX = 64;
-
-/** A number, digits, or a name with or without SIG in any case, `SIGRTMIN+1` too (reference §1.4); null: none of these. */
-export function parseSignal(text: string | number): number | null {
-  if (typeof text === "number") return Number.isInteger(text) && text > 0 && text <= SIGRTMAX ? text : null;
-  const trimmed = text.trim().toUpperCase();
-  if (/^\d+$/.test(trimmed)) return parseSignal(Number(trimmed));
-  const [, base = "", offset] = /^(?:SIG)?([A-Z0-9]+?)(?:\+(\d+))?$/.exec(trimmed) ?? [];
-  const number = base === "RTMIN" ? SIGRTMIN : base === "RTMAX" ? SIGRTMAX : NUMBERS[`SIG${base}`];
-  return number === undefined ? null : parseSignal(number + Number(offset ?? 0));
-}
 
 /** The number of a signal as Node names it. */
 export function signalNumber(name: NodeJS.Signals | null): number | null {
   return name === null ? null : (NUMBERS[name] ?? null);
-}
-
-/** `SIGTERM` for 15, `SIGRTMIN+1` for 35; null: no signal has that number. */
-export function signalName(signum: number): string | null {
-  const name = Object.entries(NUMBERS).find(([, value]) => value === signum)?.[0];
-  if (name !== undefined) return name;
-  if (parseSignal(signum) === null || signum < SIGRTMIN) return null;
-  return signum === SIGRTMIN ? "SIGRTMIN" : `SIGRTMIN+${signum - SIGRTMIN}`;
 }
 
 /**

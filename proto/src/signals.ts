@@ -1,15 +1,18 @@
 /** Signals of Linux by name, digits or number (reference §1.4). Pure: the table is ours, not the platform's. */
 
 const NAMES =
-  "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
+  "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(
+    " ",
+  );
+const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 
 const NUMBERS: ReadonlyMap<string, number> = new Map<string, number>([
-  ...NAMES.split(" ").map((name, index): [string, number] => [name, index + 1]),
+  ...NAMES.map((name, index): [string, number] => [name, index + 1]),
   ["IOT", 6],
   ["CLD", 17],
   ["POLL", 29],
-  ["RTMIN", 34],
+  ["RTMIN", SIGRTMIN],
   ["RTMAX", SIGRTMAX],
 ]);
 

@@ -9,6 +9,14 @@ describe("nearest()", () => {
     ["frobnicate", ["list", "stop"], null],
     ["x".repeat(1000), ["list"], null],
     ["", ["list"], null],
+    ["", ["a"], null],
+    ["numproceses", ["cmd", "numprocesses", "graceful_timeout"], "numprocesses"],
+    ["numprocesess", ["cmd", "numprocesses"], "numprocesses"],
+    ["CMD", ["cmd", "numprocesses"], "cmd"],
+    ["cdm", ["cmd", "numprocesses"], "cmd"],
+    ["graceful-timeout", ["numprocesses", "graceful_timeout"], "graceful_timeout"],
+    ["stat_dir", ["state_dir", "name"], "state_dir"],
+    ["colour", ["state_dir", "name", "cmd"], null],
   ])("%s among %j", (word, known, expected) => {
     expect(nearest(word, known)).toBe(expected);
   });
