@@ -27,6 +27,8 @@ export interface WatcherSnapshot {
   readonly since: Millis;
   /** The newest generation asked for. */
   readonly generation: number;
+  /** Processes that ended unasked, or were ill, and were replaced, since the agent's start; older agents do not say. */
+  readonly restarts?: number | undefined;
   /** Last reason of a failure, for people; null where all is well. */
   readonly reason: string | null;
 }
@@ -93,6 +95,7 @@ export const hostSnapshot: Schema<HostSnapshot> = v.looseObject({
       ),
       since: whole,
       generation: whole,
+      restarts: v.optional(whole),
       reason: v.nullable(text),
     }),
   ),

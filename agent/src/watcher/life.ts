@@ -292,5 +292,8 @@ function leavePlace(turn: Turn, process: LiveProcess, exit: Fact<"exited">): voi
   }
   const { backoff } = state.config.lifecycle;
   const crashes = crashesAfter(process.crashes, healthyFor(turn, process), backoff);
-  turn.patch({ vacancies: [...state.vacancies, { crashes, dueMs: now + retryDelayMs(crashes, backoff) }] });
+  turn.patch({
+    restarts: state.restarts + 1,
+    vacancies: [...state.vacancies, { crashes, dueMs: now + retryDelayMs(crashes, backoff) }],
+  });
 }

@@ -167,6 +167,8 @@ export interface WatcherState {
   /** Failed attempts since the last spawn that worked. */
   readonly spawnFailures: number;
   readonly spawnCount: number;
+  /** Processes that ended unasked, or were ill, and whose place is filled again. */
+  readonly restarts: number;
   /** No spawn before: after a failed one, or to let others have the event loop. */
   readonly spawnNotBeforeMs: Millis;
   /** No spawn before, by `warmup_delay`. */
@@ -262,6 +264,7 @@ export function initialState(config: WatcherConfig, intent: Intent | null = null
     spent: 0,
     spawnFailures: 0,
     spawnCount: 0,
+    restarts: 0,
     spawnNotBeforeMs: 0,
     warmNotBeforeMs: 0,
     intent,

@@ -27,6 +27,7 @@ export function snapshotOf(state: WatcherState, sinceWallMs: number): WatcherSna
     processes: processViews(state).map(({ startedMs, ...rest }) => ({ ...rest, started: startedMs })),
     since: sinceWallMs,
     generation: state.generation,
+    restarts: state.restarts,
     reason: reasonOf(state),
   };
 }

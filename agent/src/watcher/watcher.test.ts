@@ -156,6 +156,18 @@ describe("a process that dies (design §3)", () => {
     });
   });
 
+  it("counts the replacements of those that ended unasked, and no asked ones", async () => {
+    const world = await new World({ numprocesses: 1 }).started();
+    expect(world.watcher.snapshot()).toMatchObject({ restarts: 0 });
+    world.die(101);
+    await world.pass(0);
+    expect(world.watcher.snapshot()).toMatchObject({ restarts: 1, processes: [{ pid: 102 }] });
+    world.ask((w) => w.restart(NOBODY, null));
+    world.die(102);
+    await world.pass(0);
+    expect(world.watcher.snapshot()).toMatchObject({ restarts: 1, processes: [{ pid: 103 }] });
+  });
+
   it("that keeps dying is replaced after 0, 100, 200 … ms", async () => {
     const world = new World({ cmd: "dies 10", numprocesses: 1 });
     world.ask((w) => w.start(NOBODY));
