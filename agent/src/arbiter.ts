@@ -7,13 +7,11 @@
  */
 import { performance } from "node:perf_hooks";
 import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
-import { Demand } from "./arbiter/demand.ts";
-import { Dependencies } from "./arbiter/dependencies.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
-import { inStartOrder, onAllInReverse, Sequence } from "./arbiter/sequence.ts";
+import { Orders } from "./arbiter/orders.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
-import { realWatcherDeps } from "./arbiter/watcher-deps.ts";
+import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
 import { formatDiagnostics } from "./config/check.ts";
@@ -27,8 +25,7 @@ import type { SocketItem } from "./sockets/registry.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
 import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
 import type { ByHand, Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
-import type { WatcherDeps } from "./watcher/deps.ts";
-import { createWatcher } from "./watcher/watcher.ts";
+import { NOBODY } from "./watcher/state.ts";
 
 export interface ArbiterOptions {
   readonly config: AgentConfig;
@@ -50,9 +47,6 @@ const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now(
 /** Between two starts by a connection, where no `check_delay` says so. */
 const DEMAND_PAUSE_MS = 5000;
 
-/** Nobody asked: the agent does it by itself. */
-const ITSELF: Cause = { actor: null, command: null };
-
 export class Arbiter implements AgentView {
   readonly config: AgentConfig;
   readonly log: Logger;
@@ -62,16 +56,12 @@ export class Arbiter implements AgentView {
   readonly ended: Promise<ArbiterEnd>;
   readonly #options: ArbiterOptions;
   readonly #foundation: Foundation;
-  readonly #watchers: readonly WatcherControl[];
+  readonly #watchers: WatcherSet;
+  readonly #orders: Orders;
   readonly #sampler = new StatsSampler();
   readonly #dispatch: Dispatch;
   readonly #intents: Intents;
   readonly #notifyHub: NotifyHub;
-  readonly #demand: Demand;
-  readonly #dependencies = new Dependencies(() => this.#watchers);
-  readonly #sequences = new Set<Sequence>();
-  /** Settles when the sequence asked for last has run. */
-  #lastSequence: Promise<unknown> = Promise.resolve();
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
   #end: ArbiterEnd | null = null;
@@ -92,33 +82,24 @@ export class Arbiter implements AgentView {
       clock,
       log: this.log,
     });
-    const spawn = createSpawner(sockets, options.nofile);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(this.log);
-    this.#demand = new Demand({
-      fdOf: (name) => sockets.get(name)?.fd,
-      socketNames: () => sockets.all().map((socket) => socket.config.name),
-      start: (watcher) => {
-        watcher.start(ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
-      },
-      now: () => clock.monotonic(),
+    this.#watchers = new WatcherSet({
+      spawn: createSpawner(sockets, options.nofile),
+      sockets,
+      hub: this.#notifyHub,
+      bus: this.bus,
       log: this.log,
-      pauseMs: Math.max(0, this.config.circus.checkDelayS) * 1000 || DEMAND_PAUSE_MS,
+      intents: this.#intents,
+      now: () => clock.monotonic(),
+      demandPauseMs: () => Math.max(0, this.config.circus.checkDelayS) * 1000 || DEMAND_PAUSE_MS,
+      giveUp: (watcher, reason) => this.#giveUp(watcher, reason),
     });
-    this.#watchers = this.config.watchers.map((config) => {
-      const log = this.log.child({ watcher: config.name });
-      const deps: WatcherDeps = {
-        ...realWatcherDeps({ spawn, sockets, hub: this.#notifyHub, bus: this.bus, log }),
-        healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
-        statusTurned: () => {
-          const watcher = this.#watchers.find((other) => other.config.name === config.name);
-          if (watcher !== undefined) this.#demand.turned(watcher);
-        },
-        intend: (intent) => this.#intents.set(config.name, intent),
-        escalate: (reason) => this.#giveUp(config.name, reason),
-      };
-      return createWatcher(config, deps, this.#intents.get(config.name));
+    this.#orders = new Orders({
+      watchers: this.#watchers,
+      warmupMs: () => this.config.circus.warmupDelayS * 1000,
     });
+    for (const config of this.config.watchers) this.#watchers.add(config);
     this.#dispatch = createDispatch(this);
   }
 
@@ -145,15 +126,15 @@ export class Arbiter implements AgentView {
     this.bus.emit({ kind: "agent_started", watcher: null, data: { version: VERSION, pid: process.pid } });
     for (const socket of sockets.list()) this.bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
     door.serve(this.#dispatch);
-    this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.#watchers.length });
+    this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.watchers().length });
     // Each failure is logged by its watcher.
-    this.#intents.tell(this.#watchers.map((watcher) => watcher.config.name));
-    const wanted = this.#watchers.filter((watcher) => watcher.intent === null);
-    this.startMany(wanted, ITSELF).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
+    this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));
+    const wanted = this.watchers().filter((watcher) => watcher.intent === null);
+    this.startMany(wanted, NOBODY).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
   }
 
   watchers(): readonly WatcherControl[] {
-    return this.#watchers;
+    return this.#watchers.all();
   }
 
   sockets(): readonly SocketItem[] {
@@ -173,42 +154,28 @@ export class Arbiter implements AgentView {
       time: clock.wall(),
       version: VERSION,
       labels: this.config.fleet?.labels ?? {},
-      watchers: this.#watchers.map((watcher) => watcher.snapshot()),
+      watchers: this.watchers().map((watcher) => watcher.snapshot()),
     };
   }
 
   takeOver(watcher: WatcherControl): void {
-    for (const sequence of this.#sequences) sequence.takeOut(watcher);
+    this.#orders.takeOver(watcher);
   }
 
-  async startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
-    const autostart = (watchers ?? this.#watchers).filter((watcher) => watcher.config.autostart);
-    // Who stopped one by hand has it back at once; else a connection starts it.
-    const chosen = autostart.filter((watcher) => !isToWait(watcher) || watcher.intent !== null);
-    for (const watcher of autostart) if (!chosen.includes(watcher)) this.#demand.await(watcher);
-    await this.#inSequence(chosen, (watcher) => watcher.start(cause));
+  startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void> {
+    return this.#orders.start(watchers, cause);
   }
 
-  async stopMany(
-    watchers: readonly WatcherControl[] | null,
-    cause: Cause,
-    byHand: ByHand | null = null,
-  ): Promise<void> {
-    if (watchers === null) this.#endSequences("overtaken by stop");
-    for (const watcher of watchers ?? []) this.takeOver(watcher);
-    await onAllInReverse(watchers ?? this.#watchers, (watcher) => watcher.stop(cause, byHand));
+  stopMany(watchers: readonly WatcherControl[] | null, cause: Cause, byHand: ByHand | null = null): Promise<void> {
+    return this.#orders.stop(watchers, cause, byHand);
   }
 
-  async restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void> {
-    const isBack = (w: WatcherControl): boolean => w.status !== "stopped" || (w.config.autostart && !isToWait(w));
-    const back = watchers.filter(isBack);
-    await this.stopMany(watchers, cause);
-    await this.#inSequence(back, (watcher) => watcher.start(cause));
+  restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void> {
+    return this.#orders.restart(watchers, cause);
   }
 
-  async reloadAll(cause: Cause, options: Omit<ReloadOptions, "newerThan">): Promise<void> {
-    const chosen = this.#watchers.filter((watcher) => !isToWait(watcher));
-    await this.#inSequence(chosen, (watcher) => watcher.reload(cause, { ...options, newerThan: null }));
+  reloadAll(cause: Cause, options: Omit<ReloadOptions, "newerThan">): Promise<void> {
+    return this.#orders.reloadAll(cause, options);
   }
 
   async restartAgent(cause: Cause): Promise<void> {
@@ -228,7 +195,7 @@ export class Arbiter implements AgentView {
   #giveUp(watcher: string, reason: string): void {
     this.log.critical("the agent ends because a watcher failed", { watcher, reason });
     const failure = `watcher '${watcher}' failed and has on_failed = quit: ${reason}`;
-    void this.#finish({ kind: "quit", failure }, ITSELF);
+    void this.#finish({ kind: "quit", failure }, NOBODY);
   }
 
   /** A quit beats a restart that is under way, and of two quits the first holds. */
@@ -240,7 +207,8 @@ export class Arbiter implements AgentView {
 
   /** Settles when all watchers are stopped, so that whoever waits is answered before the doors close. */
   async #stopAndClose(cause: Cause): Promise<void> {
-    this.#demand.close();
+    this.#orders.close();
+    this.#watchers.closeDemand();
     this.log.info("stopping all watchers", { actor: cause.actor ?? undefined });
     try {
       await this.stopMany(null, cause);
@@ -278,35 +246,4 @@ export class Arbiter implements AgentView {
       clock,
     });
   }
-
-  #endSequences(reason: string): void {
-    for (const sequence of this.#sequences) sequence.end(reason);
-  }
-
-  /** One sequence after another, so that two of them never interleave. */
-  async #inSequence(
-    watchers: readonly WatcherControl[],
-    work: (watcher: WatcherControl) => Promise<unknown>,
-  ): Promise<void> {
-    if (this.#stopping !== null) throw new CircusError("conflict", "the agent is about to end");
-    const sequence = new Sequence();
-    this.#sequences.add(sequence);
-    const last = this.#lastSequence;
-    let run: Promise<void> = Promise.resolve();
-    this.#lastSequence = new Promise((resolve) => {
-      const pauseMs = this.config.circus.warmupDelayS * 1000;
-      run = last.then(() => sequence.run(inStartOrder(watchers), pauseMs, work, () => resolve(undefined)));
-      run.catch(() => resolve(undefined));
-    });
-    try {
-      await run;
-    } finally {
-      this.#sequences.delete(sequence);
-    }
-  }
-}
-
-/** It rests until a connection comes. */
-function isToWait(watcher: WatcherControl): boolean {
-  return watcher.config.onDemand && watcher.status === "stopped";
 }

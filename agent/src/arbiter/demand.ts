@@ -17,7 +17,7 @@ interface World {
   readonly now: () => Millis;
   readonly log: Logger;
   /** Between two starts of one watcher, so that a process which dies over each connection cannot burn the host. */
-  readonly pauseMs: Millis;
+  readonly pauseMs: () => Millis;
 }
 
 interface Place {
@@ -73,7 +73,7 @@ export class Demand {
 
   #wait(watcher: WatcherControl, place: Place): void {
     const { now, pauseMs, log } = this.#world;
-    const restMs = place.startedMs === null ? 0 : place.startedMs + pauseMs - now();
+    const restMs = place.startedMs === null ? 0 : place.startedMs + pauseMs() - now();
     place.startedMs = null;
     if (restMs > 0) {
       const timer = setTimeout(() => this.#listen(watcher, place), restMs);

@@ -1,0 +1,91 @@
+/**
+ * All watchers of an arbiter: made from their configurations, found by name, taken out again; and what is
+ * between them: who depends on whom, who waits for a connection, who was stopped by hand.
+ */
+import { type Logger, reasonOf } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
+import type { EventBus } from "../events/api.ts";
+import type { NotifyHub } from "../health/notify.ts";
+import type { SocketRegistry } from "../sockets/registry.ts";
+import type { WatcherControl } from "../watcher/api.ts";
+import type { WatcherDeps } from "../watcher/deps.ts";
+import { NOBODY } from "../watcher/state.ts";
+import { createWatcher } from "../watcher/watcher.ts";
+import { Demand } from "./demand.ts";
+import { Dependencies } from "./dependencies.ts";
+import type { Intents } from "./intents.ts";
+import { realWatcherDeps } from "./watcher-deps.ts";
+
+interface World {
+  readonly spawn: WatcherDeps["spawn"];
+  readonly sockets: SocketRegistry;
+  readonly hub: NotifyHub;
+  readonly bus: EventBus;
+  readonly log: Logger;
+  readonly intents: Intents;
+  /** Monotonic ms. */
+  readonly now: () => number;
+  /** Between two starts of one watcher by connections, ms. */
+  readonly demandPauseMs: () => number;
+  /** A watcher with `on_failed = quit` failed. */
+  readonly giveUp: (watcher: string, reason: string) => void;
+}
+
+export class WatcherSet {
+  readonly #world: World;
+  readonly #demand: Demand;
+  readonly #dependencies = new Dependencies(() => this.#watchers);
+  /** Sorted by name. */
+  #watchers: readonly WatcherControl[] = [];
+
+  constructor(world: World) {
+    const { sockets, log } = world;
+    this.#world = world;
+    this.#demand = new Demand({
+      fdOf: (name) => sockets.get(name)?.fd,
+      socketNames: () => sockets.all().map((socket) => socket.config.name),
+      start: (watcher) => {
+        watcher.start(NOBODY).catch((error: unknown) => log.debug("start", { reason: reasonOf(error) }));
+      },
+      now: world.now,
+      log,
+      pauseMs: world.demandPauseMs,
+    });
+  }
+
+  /** Sorted by name. */
+  all(): readonly WatcherControl[] {
+    return this.#watchers;
+  }
+
+  /** Makes one, stopped. */
+  add(config: WatcherConfig): WatcherControl {
+    const { spawn, sockets, hub, bus, intents, giveUp } = this.#world;
+    const log = this.#world.log.child({ watcher: config.name });
+    const deps: WatcherDeps = {
+      ...realWatcherDeps({ spawn, sockets, hub, bus, log }),
+      healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
+      statusTurned: () => this.#demand.turned(watcher),
+      intend: (intent) => intents.set(config.name, intent),
+      escalate: (reason) => giveUp(config.name, reason),
+    };
+    const watcher = createWatcher(config, deps, intents.get(config.name));
+    this.#watchers = [...this.#watchers, watcher].sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
+    return watcher;
+  }
+
+  /** In place of a start: from now on a connection starts it. */
+  awaitConnection(watcher: WatcherControl): void {
+    this.#demand.await(watcher);
+  }
+
+  /** Nobody is started by a connection any more. */
+  closeDemand(): void {
+    this.#demand.close();
+  }
+}
+
+/** It rests until a connection comes. */
+export function isToWait(watcher: WatcherControl): boolean {
+  return watcher.config.onDemand && watcher.status === "stopped";
+}
