@@ -8,7 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
-import { cleanEnv, type Running, type Supervisor, supervisors } from "./supervisors.ts";
+import { cleanEnv, type Running, type StatusCommand, type Supervisor, supervisors } from "./supervisors.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 15);
 const START_WORKERS = 100;
@@ -89,10 +89,8 @@ async function benchRequests(list: readonly Supervisor[]): Promise<string> {
   );
 }
 
-async function timeCommand(argv: readonly string[]): Promise<number> {
+async function timeCommand({ argv, env }: StatusCommand): Promise<number> {
   const [file = "", ...args] = argv;
-  const env =
-    process.env["CIRCUS_SRC"] === undefined ? cleanEnv() : cleanEnv({ PYTHONPATH: process.env["CIRCUS_SRC"] });
   const start = performance.now();
   const code = await new Promise<number | null>((resolve, reject) => {
     spawn(file, args, { env, stdio: "ignore" }).once("error", reject).once("exit", resolve);
@@ -103,17 +101,17 @@ async function timeCommand(argv: readonly string[]): Promise<number> {
 
 async function benchCold(list: readonly Supervisor[]): Promise<string> {
   const running: Running[] = [];
-  const commands: [string, readonly string[]][] = [];
+  const commands: [string, StatusCommand][] = [];
   for (const supervisor of list) {
     const one = await supervisor.start(2);
     running.push(one);
     if (one.status !== null)
       commands.push([supervisor.name === "ours" ? "ours" : `${supervisor.name} status`, one.status]);
   }
-  commands.push(["node -e 0", [process.execPath, "-e", "0"]]);
+  commands.push(["node -e 0", { argv: [process.execPath, "-e", "0"], env: cleanEnv() }]);
   const results = new Map<string, number[]>(commands.map(([name]) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, argv] of commands) results.get(name)?.push(await timeCommand(argv));
+    for (const [name, command] of commands) results.get(name)?.push(await timeCommand(command));
   }
   for (const one of running) await one.stop();
   return resultTable(`status command, cold start (${ROUNDS} rounds, interleaved)`, results);

@@ -14,12 +14,17 @@ export interface Supervisor {
   start(n: number): Promise<Running>;
 }
 
+export interface StatusCommand {
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
 export interface Running {
   /** The process whose children the workers are. */
   readonly pid: number;
   readonly endpoint: string | null;
-  /** argv of its status command. */
-  readonly status: readonly string[] | null;
+  /** Its status command; null: it has none. */
+  readonly status: StatusCommand | null;
   stop(): Promise<void>;
 }
 
@@ -95,7 +100,7 @@ function circus(
       return {
         pid: child.pid ?? 0,
         endpoint: `tcp://127.0.0.1:${endpoint}`,
-        status: [...status, "--endpoint", `tcp://127.0.0.1:${endpoint}`, "status"],
+        status: { argv: [...status, "--endpoint", `tcp://127.0.0.1:${endpoint}`, "status"], env: pythonEnv() },
         stop: () => ended(child),
       };
     },
@@ -125,7 +130,7 @@ function supervisord(dir: string): Supervisor {
       return {
         pid: child.pid ?? 0,
         endpoint: null,
-        status: ["supervisorctl", "-c", conf, "status"],
+        status: { argv: ["supervisorctl", "-c", conf, "status"], env: cleanEnv() },
         stop: () => ended(child),
       };
     },
@@ -138,7 +143,7 @@ function pm2(dir: string): Supervisor | null {
     execFileSync("npm", ["install", "--silent", "--no-audit", "--no-fund", "--prefix", prefix, "pm2"], {
       stdio: "ignore",
       timeout: 180_000,
-    });
+    }); // in the environment as it is: registries may need its certificates
   } catch {
     return null;
   }
@@ -157,7 +162,7 @@ function pm2(dir: string): Supervisor | null {
       return {
         pid,
         endpoint: null,
-        status: [bin, "ls"],
+        status: { argv: [bin, "ls"], env }, // without its home it would start a daemon in the user's
         stop: () => {
           run("kill");
           return Promise.resolve();
