@@ -18,4 +18,5 @@ export * from "./signals.ts";
 export * from "./snapshot.ts";
 export * from "./subjects.ts";
 export * from "./time.ts";
+export * from "./topics.ts";
 export * from "./version.ts";

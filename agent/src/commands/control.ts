@@ -58,7 +58,9 @@ function byPattern(ways: {
 
 const REASON_CHARS_MAX = 256;
 
-function byHand(properties: Checked): ByHand {
+/** Null: nobody has to remember it. */
+function byHand(properties: Checked): ByHand | null {
+  if (properties["for_now"] === true) return null;
   const why = oneLine(textOf(properties, "reason") ?? "", REASON_CHARS_MAX);
   return { why: why === "" ? null : why };
 }
@@ -100,9 +102,17 @@ function signalOf(value: unknown): number {
 }
 
 function signalTargets(agent: AgentView, watcher: WatcherControl, properties: Checked): readonly number[] {
-  const { pid, childpid, children, recursive } = properties as {
+  // Circus's own ResourceWatcher says child_pid, without a pid (reference §9.5).
+  const {
+    pid,
+    child_pid,
+    childpid = child_pid,
+    children,
+    recursive,
+  } = properties as {
     readonly pid?: number;
     readonly childpid?: number;
+    readonly child_pid?: number;
     readonly children?: boolean;
     readonly recursive?: boolean;
   };
@@ -125,7 +135,10 @@ function signalTargets(agent: AgentView, watcher: WatcherControl, properties: Ch
 
 export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
   start: byPattern({
-    one: async (_agent, watcher, _properties, cause) => {
+    one: async (_agent, watcher, properties, cause) => {
+      if (properties["unless_stopped"] === true && watcher.intent !== null) {
+        return { info: { started: [], kept: watcher.processes().map(({ pid }) => pid) } };
+      }
       const { started, kept } = await watcher.start(cause);
       return { info: { started, kept } };
     },

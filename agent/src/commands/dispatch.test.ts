@@ -241,6 +241,7 @@ describe("`signal` (§5.6)", () => {
     [{ signum: 1, pid: 5, children: true }, ["signal 50 1", "signal 51 1"]],
     [{ signum: 1, pid: 5, recursive: true }, ["signal 5 1", "signal 50 1", "signal 500 1"]],
     [{ signum: 1, pid: 5, childpid: 51 }, ["signal 51 1"]],
+    [{ signum: 1, child_pid: 51 }, ["signal 51 1"]], // Circus's own ResourceWatcher (D17)
   ])("%j", async (properties, expected) => {
     const { ask, calls } = bench();
     expect(await ask("signal", { name: "dummy", ...properties })).toEqual(ok());

@@ -2,7 +2,16 @@
 import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
-import type { Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "../watcher/api.ts";
+import type {
+  ByHand,
+  Cause,
+  ChangeInfo,
+  CircusStatus,
+  ProcessView,
+  ReloadOptions,
+  WatcherControl,
+} from "../watcher/api.ts";
+import type { Intent } from "../watcher/state.ts";
 import type { AgentView } from "./agent-view.ts";
 
 export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}): WatcherConfig {
@@ -63,7 +72,7 @@ export class FakeWatcher implements WatcherControl {
     this.pids = pids;
   }
 
-  readonly intent = null;
+  intent: Intent | null = null;
 
   dependenciesChanged(unmet: readonly string[]): void {
     this.calls.push(`unmet ${unmet.join(" ")}`);
@@ -81,8 +90,8 @@ export class FakeWatcher implements WatcherControl {
   start(cause: Cause): Promise<ChangeInfo> {
     return this.#do(cause, "start");
   }
-  stop(cause: Cause): Promise<ChangeInfo> {
-    return this.#do(cause, "stop");
+  stop(cause: Cause, byHand: ByHand | null = null): Promise<ChangeInfo> {
+    return this.#do(cause, byHand === null ? "stop for now" : "stop");
   }
   restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo> {
     return this.#do(cause, `restart ${String(newerThan)}`);

@@ -1,6 +1,6 @@
 /** Which watchers a name means (reference §5.5). */
 import { runInNewContext } from "node:vm";
-import { CircusError } from "@circus-cluster/proto";
+import { CircusError, resourceName } from "@circus-cluster/proto";
 import { globMatch } from "../config/text.ts";
 import type { WatcherControl } from "../watcher/api.ts";
 
@@ -8,15 +8,18 @@ import type { WatcherControl } from "../watcher/api.ts";
 const REGEX_MS_MAX = 50;
 
 /**
- * The one watcher of that name, in any case.
+ * The one watcher of that name, in any case; else the only one that events call so (`my_app` for `my app`), since
+ * plugins know no other name (D4).
  *
  * @throws CircusError `not-found`: `program NAME not found`.
  */
 export function findWatcher(watchers: readonly WatcherControl[], name: string): WatcherControl {
   const wanted = name.toLowerCase();
   const found = watchers.find((watcher) => watcher.config.name.toLowerCase() === wanted);
-  if (found === undefined) throw notFound(name);
-  return found;
+  if (found !== undefined) return found;
+  const [called, ...more] = watchers.filter((watcher) => resourceName(watcher.config.name) === wanted);
+  if (called === undefined || more.length > 0) throw notFound(name);
+  return called;
 }
 
 /**
@@ -37,8 +40,7 @@ export function matchWatchers(
   else if (method === "regex") isMatch = regexMatches(names, lower);
   else throw new CircusError("message", `unknown match method ${method}`);
   const found = watchers.filter((_, i) => isMatch[i]);
-  if (found.length === 0) throw notFound(pattern);
-  return found;
+  return found.length > 0 ? found : [findWatcher(watchers, pattern)];
 }
 
 function notFound(name: string): CircusError {

@@ -1,5 +1,5 @@
 /** The event feed: a PUB socket with `[topic, json]` (reference §6). A slow subscriber loses events, nobody waits for it. */
-import type { Logger } from "@circus-cluster/proto";
+import { eventTopic, type Logger } from "@circus-cluster/proto";
 import { Publisher } from "zeromq";
 import type { CircusEvent } from "../events/api.ts";
 import { bindEndpoint, closeSocket, LINGER_MS } from "./zmq-bind.ts";
@@ -8,11 +8,6 @@ import { SendQueue } from "./zmq-queue.ts";
 /** Events that a subscriber may leave unread. */
 const UNREAD_MAX = 10_000;
 const CLOSE_MS = 1000;
-
-/** `watcher.<res_name>.<event>`; res_name is the lower-case name with `_` for blanks. */
-export function topicOf({ watcher, event }: CircusEvent): string {
-  return `watcher.${watcher.toLowerCase().replaceAll(" ", "_")}.${event}`;
-}
 
 export class ZmqPub {
   readonly #socket: Publisher;
@@ -38,7 +33,7 @@ export class ZmqPub {
 
   /** @param event with its time already in the data */
   publish(event: CircusEvent): void {
-    this.#queue.push([topicOf(event), JSON.stringify(event.data)]);
+    this.#queue.push([eventTopic(event.watcher, event.event), JSON.stringify(event.data)]);
   }
 
   /** What was published before is still delivered, for a while. Harmless twice. */

@@ -25,7 +25,12 @@ export const CONTROL: readonly CommandSpec[] = [
     ...write,
     name: "start",
     summary: "Start watchers",
-    properties: { name: maybeName, match, waiting },
+    properties: {
+      name: maybeName,
+      match,
+      waiting,
+      unless_stopped: { type: "boolean", default: false, doc: "leave the one watcher alone that was stopped by hand" },
+    },
     cli: { args: [MAYBE_NAME], flags: [MATCH, WAITING] },
   },
   {
@@ -37,6 +42,7 @@ export const CONTROL: readonly CommandSpec[] = [
       match,
       waiting,
       reason: { type: "string", doc: "why, for whoever finds it stopped" },
+      for_now: { type: "boolean", default: false, doc: "the next agent starts it again" },
     },
     cli: {
       args: [MAYBE_NAME],
@@ -107,6 +113,7 @@ export const CONTROL: readonly CommandSpec[] = [
       children: { type: "boolean", default: false, doc: "to direct children only" },
       recursive: { type: "boolean", default: false, doc: "to the process and all descendants" },
       childpid: { type: "integer", doc: "one direct child of pid" },
+      child_pid: { type: "integer", doc: "one direct child, of any process without pid" },
     },
     cli: {
       args: [NAME, { property: "pid", required: false }, { property: "signum", required: true }],
