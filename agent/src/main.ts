@@ -1,14 +1,16 @@
 /** circusd: command line, signals, pid file, exit codes; nothing else (reference §7). */
-import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, type LogLevel, reasonOf } from "@circus-cluster/proto";
+import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, reasonOf } from "@circus-cluster/proto";
 import { ProcessSignals } from "./arbiter/process-signals.ts";
 import { Arbiter } from "./arbiter.ts";
 import { checkReport, formatDiagnostics } from "./config/check.ts";
 import { loadConfig } from "./config/load.ts";
+import { parseLogOutput } from "./config/log-output.ts";
 import type { AgentConfig } from "./config/types.ts";
-import { type AgentLog, openLog } from "./log/logger.ts";
+import { Background, startInBackground } from "./daemon.ts";
+import { type AgentLog, type LogOptions, openLog } from "./log/logger.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { PidFile } from "./pidfile.ts";
-import { sealInheritedDescriptors, takeStartNofile } from "./process/inherited.ts";
+import { START_NOFILE, sealInheritedDescriptors, takeStartNofile } from "./process/inherited.ts";
 import { SocketError } from "./sockets/bind.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
 
@@ -28,7 +30,7 @@ async function main(options: Options, nofile: ResourceLimit | null): Promise<num
     case "check":
       return check(options.configPath, options.json);
     case "run":
-      return await run(options, nofile);
+      return await runOrDetach(options, nofile);
     default:
       return options satisfies never;
   }
@@ -45,7 +47,13 @@ function check(path: string, json: boolean): number {
   return result.config === null ? 1 : 0;
 }
 
-async function run(options: RunOptions, nofile: ResourceLimit | null): Promise<number> {
+async function runOrDetach(options: RunOptions, nofile: ResourceLimit | null): Promise<number> {
+  const background = Background.take(process.env);
+  if (!options.isDaemon || background !== null) return await run(options, nofile, background);
+  return await startInBackground(process.argv.slice(2), { [START_NOFILE]: nofile?.soft.toString() });
+}
+
+async function run(options: RunOptions, nofile: ResourceLimit | null, background: Background | null): Promise<number> {
   const { config, diagnostics } = loadConfig(options.configPath);
   for (const line of formatDiagnostics(diagnostics, process.cwd())) process.stderr.write(`${line}\n`);
   if (config === null) return 1;
@@ -54,7 +62,7 @@ async function run(options: RunOptions, nofile: ResourceLimit | null): Promise<n
     if (config.circus.umask !== null) process.umask(config.circus.umask);
     const pidfile = options.pidfile ?? config.circus.pidfile;
     using _pid = pidfile === null ? null : PidFile.create(pidfile);
-    return await live(config, options.configPath, log, nofile);
+    return await live({ config, log, nofile, path: options.configPath, onBound: () => background?.ready() });
   } catch (error) {
     const isBug = !isCircusError(error) && !(error instanceof SocketError);
     complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
@@ -62,25 +70,31 @@ async function run(options: RunOptions, nofile: ResourceLimit | null): Promise<n
   }
 }
 
-function logOptions(options: RunOptions, { circus }: AgentConfig): { level: LogLevel; output: string | null } {
+function logOptions(options: RunOptions, { circus }: AgentConfig): LogOptions {
   const wanted = options.loglevel ?? circus.loglevel;
-  return {
-    level: LOG_LEVELS.find((level) => level === wanted) ?? "info",
-    output: options.logoutput ?? circus.logoutput,
-  };
+  const output = parseLogOutput(options.logoutput ?? circus.logoutput);
+  if (!output.ok) throw new Error(`invariant broken: an output of the log was not checked: ${output.problem}`);
+  return { level: LOG_LEVELS.find((level) => level === wanted) ?? "info", target: output.target };
+}
+
+interface Life {
+  readonly config: AgentConfig;
+  /** Of the configuration, as given. */
+  readonly path: string;
+  readonly log: AgentLog;
+  readonly nofile: ResourceLimit | null;
+  /** Called when all is bound, before the first worker. */
+  readonly onBound: () => void;
 }
 
 /** One arbiter after another, until one ends for good. Resolves with the exit code. */
-async function live(
-  first: AgentConfig,
-  path: string,
-  { logger }: AgentLog,
-  limit: ResourceLimit | null,
-): Promise<number> {
+async function live({ config: first, path, log, nofile, onBound }: Life): Promise<number> {
+  const { logger } = log;
   let failure: string | null = null;
-  using signals = new ProcessSignals(logger);
+  using signals = new ProcessSignals(logger, () => log.reopen());
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
-    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile: limit, reload: () => loadConfig(path) });
+    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload: () => loadConfig(path) });
+    onBound();
     arbiter.start();
     signals.attach(arbiter);
     const end = await arbiter.ended;

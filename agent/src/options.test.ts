@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { HELP, type Options, parseOptions, USAGE } from "./options.ts";
 
 function run(part: Partial<Extract<Options, { kind: "run" }>>): Options {
-  return { kind: "run", configPath: "c.ini", loglevel: null, logoutput: null, pidfile: null, ...part };
+  return { kind: "run", configPath: "c.ini", loglevel: null, logoutput: null, pidfile: null, isDaemon: false, ...part };
 }
 
 test.each<[argv: string, expected: Options]>([
@@ -11,6 +11,11 @@ test.each<[argv: string, expected: Options]>([
   ["--log-level DEBUG c.ini", run({ loglevel: "debug" })],
   ["c.ini --log-output - --pidfile=/run/p", run({ logoutput: "-", pidfile: "/run/p" })],
   ["--log-l error --pid p c.ini", run({ loglevel: "error", pidfile: "p" })],
+  [
+    "--log-output syslog:///dev/log?daemon --log-level CRITICAL c.ini",
+    run({ logoutput: "syslog:///dev/log?daemon", loglevel: "critical" }),
+  ],
+  ["--logger-config default --daemon c.ini", run({ isDaemon: true })],
   ["-- -odd.ini", run({ configPath: "-odd.ini" })],
   ["--check c.ini", { kind: "check", configPath: "c.ini", json: false }],
   ["c.ini --check --json", { kind: "check", configPath: "c.ini", json: true }],
@@ -38,9 +43,14 @@ test.each<[argv: string, message: string]>([
   ["--check=yes c.ini", "--check takes no value"],
   ["--check", "--check needs a configuration file"],
   ["--json c.ini", "--json needs --check"],
-  ["--daemon c.ini", "--daemon is not supported by this version; let systemd or a shell put circusd in the background"],
-  ["--log-output syslog://h c.ini", "--log-output: syslog is not supported by this version; use a file or -"],
-  ["--logger-config x c.ini", "--logger-config is not supported by this version; use --log-level and --log-output"],
+  [
+    "--log-output syslog:// c.ini",
+    "--log-output: it is not syslog://HOST[:PORT][?FACILITY] or syslog:///PATH[?FACILITY]",
+  ],
+  [
+    "--logger-config x.json c.ini",
+    "--logger-config: 'x.json' is a configuration of Python's logging, which circusd cannot follow; use the level and output of the log, or 'default'",
+  ],
 ])("circusd %s is refused", (argv, message) => {
   expect(parseOptions(argv.split(" "))).toEqual({ kind: "usage-error", message });
 });

@@ -2,7 +2,7 @@
  * circusd's own command line (reference §7). Pure: words in, one decision out. Long options may be shortened while
  * that is unambiguous, and take their value after `=` or as the next word, as Circus's parser has it.
  */
-import { logOutputProblem } from "./config/log-output.ts";
+import { loggerConfigProblem, parseLogOutput } from "./config/log-output.ts";
 
 export const USAGE = `usage: circusd [-h] [--log-level LEVEL] [--log-output FILE] [--logger-config FILE]
                [--daemon] [--pidfile FILE] [--version] [--check [--json]] [config]`;
@@ -17,9 +17,10 @@ positional arguments:
 options:
   -h, --help            show this help message and exit
   --log-level LEVEL     critical, error, warning, info or debug
-  --log-output FILE     where the log goes: a file, syslog://…, or - for stdout (default: stderr)
-  --logger-config FILE  not supported by this version
-  --daemon              not supported by this version: let systemd or a shell put it in the background
+  --log-output FILE     where the log goes: a file, - for stdout, syslog://HOST[:PORT][?FACILITY] or
+                        syslog:///SOCKET[?FACILITY] (default: stderr)
+  --logger-config FILE  only 'default': a configuration of Python's logging cannot be followed
+  --daemon              go to the background once everything is bound; what is in the way of that is said first
   --pidfile FILE        write the pid to this file
   --version             show the version of Circus that this one speaks for, and exit
   --check               check the configuration and exit: 0 if it is usable, 1 if not
@@ -37,6 +38,8 @@ export type Options =
       readonly loglevel: LogLevelName | null;
       readonly logoutput: string | null;
       readonly pidfile: string | null;
+      /** To the background. */
+      readonly isDaemon: boolean;
     }
   | { readonly kind: "check"; readonly configPath: string; readonly json: boolean }
   /** Exit 0; `text` is the usage alone where no configuration was named. */
@@ -69,14 +72,6 @@ export function parseOptions(argv: readonly string[]): Options {
   }
   if (rest.length > 1) return usageError(`unrecognized arguments: ${rest.slice(1).join(" ")}`);
   if (flags.has("--version")) return { kind: "version" };
-  if (flags.has("--daemon")) {
-    return usageError(
-      "--daemon is not supported by this version; let systemd or a shell put circusd in the background",
-    );
-  }
-  if (values.has("--logger-config")) {
-    return usageError("--logger-config is not supported by this version; use --log-level and --log-output");
-  }
   const json = flags.has("--json");
   if (json && !flags.has("--check")) return usageError("--json needs --check");
   const configPath = rest[0];
@@ -84,10 +79,23 @@ export function parseOptions(argv: readonly string[]): Options {
     return flags.has("--check") ? usageError("--check needs a configuration file") : { kind: "help", text: USAGE };
   }
   if (flags.has("--check")) return { kind: "check", configPath, json };
-  const logoutput = values.get("--log-output") ?? null;
-  const problem = logoutput === null ? null : logOutputProblem(logoutput);
-  if (problem !== null) return usageError(`--log-output: ${problem}`);
-  return { kind: "run", configPath, loglevel, logoutput, pidfile: values.get("--pidfile") ?? null };
+  const problem = loggingProblem(values);
+  if (problem !== null) return usageError(problem);
+  return {
+    kind: "run",
+    configPath,
+    loglevel,
+    logoutput: values.get("--log-output") ?? null,
+    pidfile: values.get("--pidfile") ?? null,
+    isDaemon: flags.has("--daemon"),
+  };
+}
+
+function loggingProblem(values: Words["values"]): string | null {
+  const output = parseLogOutput(values.get("--log-output") ?? null);
+  if (!output.ok) return `--log-output: ${output.problem}`;
+  const problem = loggerConfigProblem(values.get("--logger-config") ?? "default");
+  return problem === null ? null : `--logger-config: ${problem}`;
 }
 
 function usageError(message: string): Options {

@@ -1,4 +1,7 @@
-/** What the agent does on signals (reference §7): INT, TERM and QUIT are a quit, HUP a graceful reload of everything. */
+/**
+ * What the agent does on signals (reference §7): INT, TERM and QUIT are a quit, HUP a graceful reload of everything,
+ * USR1 opens files anew that an outside logrotate moved. WINCH, USR2 and CHLD do nothing.
+ */
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { AgentView } from "../commands/agent-view.ts";
 import type { Cause } from "../watcher/api.ts";
@@ -14,13 +17,15 @@ export class ProcessSignals implements Disposable {
   #arbiter: Commanded | null = null;
   #quitBy: NodeJS.Signals | null = null;
 
-  constructor(log: Logger) {
+  /** @param onReopen called at SIGUSR1 */
+  constructor(log: Logger, onReopen: () => void) {
     this.#log = log;
     this.#handlers = [
       ...QUIT_SIGNALS.map((name) => [name, () => this.#onQuit(name)] as const),
       ["SIGHUP", () => this.#onReload()],
-      // Node would open its debugger; the log file is opened anew by itself.
-      ["SIGUSR1", () => undefined],
+      ["SIGUSR1", () => this.#onReopen(onReopen)],
+      // Its default would end the agent.
+      ["SIGUSR2", () => undefined],
     ];
     for (const [name, handler] of this.#handlers) process.on(name, handler);
   }
@@ -50,6 +55,11 @@ export class ProcessSignals implements Disposable {
     this.#quitBy = name;
     this.#log.info("got signal", { signal: name });
     void this.#arbiter?.quit(causeOf(name));
+  }
+
+  #onReopen(reopen: () => void): void {
+    reopen();
+    this.#log.info("opened the log anew", { signal: "SIGUSR1" });
   }
 
   #onReload(): void {

@@ -1,5 +1,5 @@
 /** `[circus]` → CircusSection. Pure. */
-import { logOutputProblem } from "./log-output.ts";
+import { loggerConfigProblem, parseLogOutput } from "./log-output.ts";
 import type { SectionReader } from "./reader.ts";
 import { quote } from "./text.ts";
 import type { CircusSection } from "./types.ts";
@@ -14,6 +14,7 @@ export function resolveCircus(reader: SectionReader): CircusSection {
   reader.checkKeys();
   reader.bool("debug");
   checkEndpoints(reader);
+  checkLoggerConfig(reader);
   return {
     endpoint: reader.text("endpoint") ?? "",
     endpointOwner: reader.optional("endpoint_owner"),
@@ -32,9 +33,17 @@ export function resolveCircus(reader: SectionReader): CircusSection {
 
 function logOutput(reader: SectionReader): string | null {
   const output = reader.optional("logoutput");
-  const problem = output === null ? null : logOutputProblem(output);
-  if (problem !== null) reader.error("logoutput", problem);
+  const parsed = parseLogOutput(output);
+  if (!parsed.ok) reader.error("logoutput", parsed.problem);
+  else if (parsed.warning !== null) reader.warning("logoutput", parsed.warning);
   return output;
+}
+
+/** Python's logging module is not here to read such a file; its own word for "none" is fine (reference §7). */
+function checkLoggerConfig(reader: SectionReader): void {
+  const text = reader.optional("loggerconfig");
+  const problem = text === null ? null : loggerConfigProblem(text);
+  if (problem !== null) reader.error("loggerconfig", problem);
 }
 
 /** Unknown levels mean info, as in Circus, but not silently. */

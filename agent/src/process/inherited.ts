@@ -15,13 +15,16 @@ export function sealInheritedDescriptors(): void {
   }
 }
 
+/** By which the launcher says the soft limit that it was started with. */
+export const START_NOFILE = "CIRCUSD_NOFILE";
+
 /**
  * The descriptor limit that workers get: the one the agent was started with. Node raises its own soft
  * limit before our code runs, so the launcher says it (`CIRCUSD_NOFILE`); without launcher it is the parent's.
  */
 export function takeStartNofile(env: NodeJS.ProcessEnv): ResourceLimit | null {
-  const text = env["CIRCUSD_NOFILE"];
-  delete env["CIRCUSD_NOFILE"]; // not for workers
+  const text = env[START_NOFILE];
+  Reflect.deleteProperty(env, START_NOFILE); // not for workers
   const hard = nofileLimit(0).hard;
   const soft = text === undefined ? parentSoft() : text === "unlimited" ? hard : Number(text);
   return soft !== null && Number.isInteger(soft) && soft > 0 ? { soft: Math.min(soft, hard), hard } : null;

@@ -29,9 +29,11 @@ const native = {
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t len)"),
   getsockname: libc.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint32_t *len)"),
   close: libc.func("int close(int fd)"),
+  dup2: libc.func("int dup2(int fd, int target)"),
   fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
   pipe2: libc.func("int pipe2(_Out_ uint8_t *ends, int flags)"),
   recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
+  sendto: libc.func("long sendto(int fd, const void *data, size_t length, int flags, const void *addr, uint32_t len)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
   epoll_ctl: libc.func("int epoll_ctl(int epoll, int operation, int fd, const void *event)"),
   flock: libc.func("int flock(int fd, int operation)"),
@@ -119,6 +121,18 @@ export function receiveNow(fd: number, buffer: Buffer): number | null {
   }
 }
 
+/** One datagram to the path of a Unix socket, without waiting; false: the other side has no room for it now. */
+export function sendNow(fd: number, to: { readonly path: string }, datagram: Uint8Array): boolean {
+  const address = encodeAddress("AF_UNIX", to);
+  try {
+    call("sendto", fd, datagram, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL, address, address.length);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === "EAGAIN" || error.code === "EINTR")) return false;
+    throw error;
+  }
+}
+
 /** `struct epoll_event` is packed on x86-64 only. */
 const EPOLL_EVENT = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
 const EPOLL_EVENTS_MAX = 64;
@@ -126,6 +140,7 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
 const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 
 /** Close-on-exec. A descriptor that is closed leaves it by itself. */
 export function epollCreate(): number {
@@ -175,6 +190,11 @@ export function tryLock(fd: number): boolean {
 export function setCloseOnExec(fd: number, on: boolean): void {
   const flags = call("fcntl", fd, F_GETFD, 0);
   call("fcntl", fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+/** Makes `target` another number of the same open file; what it was before is closed. Inherited by processes. */
+export function duplicateTo(fd: number, target: number): void {
+  call("dup2", fd, target);
 }
 
 /** O_NONBLOCK of the open file description, which every process that has a copy of the descriptor shares. */
