@@ -108,6 +108,7 @@ class TestAgent implements Agent {
       endpoint: at(endpoint, "endpoint"),
       pubsub_endpoint: at(pubsub, "pubsub"),
       stats_endpoint: at(stats, "stats"),
+      multicast_endpoint: "",
       state_dir: options.stateDir ?? dir.file("state"),
       ...options.sections["circus"],
     };

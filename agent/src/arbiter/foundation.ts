@@ -4,6 +4,7 @@
  */
 import { CircusError, type Clock, type HostName, type Logger, parseHostName } from "@circus-cluster/proto";
 import type { AgentConfig } from "../config/types.ts";
+import { Discovery } from "../doors/discovery.ts";
 import { ZmqDoor } from "../doors/zmq.ts";
 import { ZmqPub } from "../doors/zmq-pub.ts";
 import type { Outbox } from "../events/outbox.ts";
@@ -35,7 +36,9 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
   let sockets: SocketRegistry | null = null;
   let fleet: FleetPlace | null = null;
   let stateDir: StateDir | null = null;
+  let discovery: Discovery | null = null;
   const close = async (): Promise<void> => {
+    discovery?.[Symbol.dispose]();
     await door?.close();
     await pub?.close();
     await fleet?.outbox.close();
@@ -49,6 +52,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
     sockets = await SocketRegistry.open(config.sockets);
     fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
+    discovery = await Discovery.open(circus.multicastEndpoint, circus.endpoint, log);
     return { door, pub, sockets, stateDir: stateDir?.path ?? null, fleet, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();

@@ -54,7 +54,7 @@ export const KEYS: readonly KeySpec[] = [
   circus("endpoint_owner", "text", null, "User that gets the socket file of an ipc:// endpoint"),
   circus("pubsub_endpoint", "text", "tcp://127.0.0.1:5556", "Event stream"),
   circus("stats_endpoint", "text", "tcp://127.0.0.1:5557", "Statistics stream"),
-  circus("multicast_endpoint", "text", "udp://237.219.251.97:12027", "Discovery; empty: off. Read, not served yet"),
+  circus("multicast_endpoint", "text", "udp://237.219.251.97:12027", "Discovery by UDP multicast; empty: off"),
   circus("check_delay", "float", "5", "Seconds between two looks at all watchers; 0 or less: none", {
     max: 2_147_483,
   }),

@@ -1,5 +1,6 @@
 /** `[circus]` → CircusSection. Pure. */
 import { loggerConfigProblem, parseLogOutput } from "./log-output.ts";
+import { parseMulticast } from "./multicast.ts";
 import type { SectionReader } from "./reader.ts";
 import { quote } from "./text.ts";
 import type { CircusSection } from "./types.ts";
@@ -20,7 +21,7 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     endpointOwner: reader.optional("endpoint_owner"),
     pubsubEndpoint: reader.text("pubsub_endpoint") ?? "",
     statsEndpoint: reader.text("stats_endpoint") ?? "",
-    multicastEndpoint: reader.text("multicast_endpoint") ?? "",
+    multicastEndpoint: multicastEndpoint(reader),
     checkDelayS: reader.float("check_delay"),
     warmupDelayS: reader.int("warmup_delay"),
     umask: reader.mask("umask"),
@@ -29,6 +30,16 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     logoutput: logOutput(reader),
     stateDir: reader.optional("state_dir"),
   };
+}
+
+/** Discovery is a convenience: a wrong address switches it off, with a warning, as in Circus. */
+function multicastEndpoint(reader: SectionReader): string {
+  const text = reader.text("multicast_endpoint") ?? "";
+  if (text !== "" && parseMulticast(text) === null) {
+    const rule = "udp://GROUP:PORT with a group from 224.0.0.0 to 239.255.255.255";
+    reader.warning("multicast_endpoint", `${quote(text)} is not ${rule}; discovery is off`);
+  }
+  return text;
 }
 
 function logOutput(reader: SectionReader): string | null {
