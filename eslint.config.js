@@ -12,7 +12,8 @@ const PURE = [
   "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,own-sockets,log-output,multicast}.ts",
   "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin}.ts",
   "agent/src/{options,config/lifecycle,health/judge,health/messages}.ts",
-  "agent/src/process/{argv,proc-stat}.ts",
+  "agent/src/process/{argv,proc-stat,proc-net}.ts",
+  "agent/src/stats/{series,subscriptions}.ts",
   "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
   "cli/src/argv.ts",
 ];

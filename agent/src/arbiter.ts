@@ -122,10 +122,14 @@ export class Arbiter implements AgentView {
 
   /** Answers commands from now on and starts the watchers; does not wait for them. */
   start(): void {
-    const { door, sockets } = this.#foundation;
+    const { door, sockets, stats } = this.#foundation;
     this.bus.emit({ kind: "agent_started", watcher: null, data: { version: VERSION, pid: process.pid } });
     for (const socket of sockets.list()) this.bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
     door.serve(this.#dispatch);
+    stats?.serve({
+      watchers: () => this.watchers().map((w) => ({ name: w.config.name, pids: w.processes().map(({ pid }) => pid) })),
+      sockets: () => this.sockets(),
+    });
     this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.watchers().length });
     // Each failure is logged by its watcher.
     this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));

@@ -7,6 +7,7 @@ import type { AgentConfig } from "../config/types.ts";
 import { Discovery } from "../doors/discovery.ts";
 import { ZmqDoor } from "../doors/zmq.ts";
 import { ZmqPub } from "../doors/zmq-pub.ts";
+import { ZmqStats } from "../doors/zmq-stats.ts";
 import type { Outbox } from "../events/outbox.ts";
 import { SocketRegistry } from "../sockets/registry.ts";
 import { StateDir, stateDirPath } from "../state-dir.ts";
@@ -21,6 +22,8 @@ interface FleetPlace {
 export interface Foundation extends AsyncDisposable {
   readonly door: ZmqDoor;
   readonly pub: ZmqPub;
+  /** Null where no statistics are to be published. */
+  readonly stats: ZmqStats | null;
   readonly sockets: SocketRegistry;
   /** Null where nothing is kept. */
   readonly stateDir: string | null;
@@ -33,6 +36,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
   const { circus } = config;
   let door: ZmqDoor | null = null;
   let pub: ZmqPub | null = null;
+  let stats: ZmqStats | null = null;
   let sockets: SocketRegistry | null = null;
   let fleet: FleetPlace | null = null;
   let stateDir: StateDir | null = null;
@@ -41,6 +45,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     discovery?.[Symbol.dispose]();
     await door?.close();
     await pub?.close();
+    await stats?.close();
     await fleet?.outbox.close();
     sockets?.close();
     stateDir?.[Symbol.dispose]();
@@ -50,10 +55,11 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     stateDir = openStateDir(config);
     door = await ZmqDoor.bind(circus.endpoint, circus.endpointOwner, log);
     pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
+    if (circus.statsd) stats = await ZmqStats.bind(circus.statsEndpoint, circus.endpointOwner, log);
     sockets = await SocketRegistry.open(config.sockets);
     fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
     discovery = await Discovery.open(circus.multicastEndpoint, circus.endpoint, log);
-    return { door, pub, sockets, stateDir: stateDir?.path ?? null, fleet, [Symbol.asyncDispose]: close };
+    return { door, pub, stats, sockets, stateDir: stateDir?.path ?? null, fleet, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

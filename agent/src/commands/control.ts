@@ -8,7 +8,7 @@ import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.t
 import { applyOptions } from "../watcher/options.ts";
 import type { AgentView } from "./agent-view.ts";
 import { matchWatchers } from "./match.ts";
-import { type Checked, type Fields, named, textOf } from "./query.ts";
+import { type Checked, type Fields, named, textOf } from "./properties.ts";
 
 export interface Work {
   /** The one watcher it is about; null: several, all, or the agent. */

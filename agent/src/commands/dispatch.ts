@@ -23,8 +23,9 @@ import {
 import type { Cause } from "../watcher/api.ts";
 import type { AgentView, CommandRequest, Dispatch } from "./agent-view.ts";
 import { CONTROL_HANDLERS, type Work } from "./control.ts";
+import type { Checked, Fields } from "./properties.ts";
 import { pythonRepr } from "./python-text.ts";
-import { type Checked, type Fields, QUERY_HANDLERS } from "./query.ts";
+import { QUERY_HANDLERS } from "./query.ts";
 
 /** Who asked, where the door knows no name: anyone who can reach the local endpoint. */
 const LOCAL_ACTOR = "local";
@@ -47,7 +48,7 @@ export function createDispatch(agent: AgentView, wall: () => number = Date.now):
         throw new CircusError("command-unknown", `unknown command: ${pythonRepr(request.command)}`);
       }
       if (spec.access === "write") return await change(agent, spec, request, ok, failed);
-      return ok(QUERY_HANDLERS[spec.name]?.(agent, propertiesOf(spec, request)) ?? {});
+      return ok((await QUERY_HANDLERS[spec.name]?.(agent, propertiesOf(spec, request))) ?? {});
     } catch (error) {
       return failed(error, request);
     }

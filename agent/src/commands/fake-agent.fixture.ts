@@ -146,6 +146,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       endpointOwner: null,
       pubsubEndpoint: "tcp://127.0.0.1:5556",
       statsEndpoint: "tcp://127.0.0.1:5557",
+      statsd: false,
       multicastEndpoint: "udp://237.219.251.97:12027",
       checkDelayS: 5,
       warmupDelayS: 0,

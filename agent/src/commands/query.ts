@@ -1,27 +1,12 @@
 /** Handlers of the commands that read (reference §5.6, §5.10): the fields of their replies. */
 import { CircusError } from "@circus-cluster/proto";
-import type { Known } from "../stats/sampler.ts";
-import type { WatcherControl } from "../watcher/api.ts";
 import type { AgentView } from "./agent-view.ts";
-import { findWatcher } from "./match.ts";
 import { optionOf, optionsOf } from "./options-view.ts";
+import { type Checked, type Fields, named, textOf } from "./properties.ts";
 import { pythonRepr } from "./python-text.ts";
+import { dstats, stats } from "./stats.ts";
 
-export type Fields = Readonly<Record<string, unknown>>;
-/** Properties as `checkProperties` leaves them. */
-export type Checked = Readonly<Record<string, unknown>>;
-type Query = (agent: AgentView, properties: Checked) => Fields;
-
-/** The value of a property that the command table says is a string, or undefined where it was not given. */
-export function textOf(properties: Checked, key: string): string | undefined {
-  const value = properties[key];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** The watcher that the property `name` means. */
-export function named(agent: AgentView, properties: Checked): WatcherControl {
-  return findWatcher(agent.watchers(), textOf(properties, "name") ?? "");
-}
+type Query = (agent: AgentView, properties: Checked) => Fields | Promise<Fields>;
 
 export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
   status: (agent, properties) => {
@@ -55,27 +40,9 @@ export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
 
   numwatchers: (agent) => ({ numwatchers: agent.watchers().length }),
 
-  stats: (agent, properties) => {
-    const name = textOf(properties, "name");
-    const { process: pid } = properties as { readonly process?: number };
-    if (name === undefined) {
-      return {
-        infos: Object.fromEntries(agent.watchers().map((watcher) => [watcher.config.name, statsOf(agent, watcher)])),
-      };
-    }
-    const watcher = named(agent, properties);
-    if (pid === undefined) return { name, info: statsOf(agent, watcher) };
-    const process = watcher.processes().find((candidate) => candidate.pid === pid);
-    if (process === undefined) {
-      throw new CircusError("message", `process ${pid} not found in ${pythonRepr(name)}`);
-    }
-    return { process: pid, info: agent.sample(process.pid, process) };
-  },
+  stats,
 
-  dstats: (agent) => {
-    const record = agent.sample(process.pid, null);
-    return { info: typeof record === "string" ? record : { ...record, children: [] } };
-  },
+  dstats,
 
   options: (agent, properties) => ({ options: optionsOf(named(agent, properties).config) }),
 
@@ -110,9 +77,3 @@ export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
 
   snapshot: (agent) => ({ snapshot: agent.snapshot() }),
 };
-
-function statsOf(agent: AgentView, watcher: WatcherControl): Fields {
-  const known = (process: Known & { pid: number }) =>
-    [String(process.pid), agent.sample(process.pid, process)] as const;
-  return Object.fromEntries(watcher.processes().map(known));
-}

@@ -72,7 +72,7 @@ export const KEYS: readonly KeySpec[] = [
   circus("include_dir", "list", null, "Directories whose *.ini files are read too"),
   circus("debug", "bool", "false", "Output of plugins to the daemon's own"),
   circus("state_dir", "path", null, "Directory of the journal and the outbox"),
-  circus("statsd", "bool", "false", "Run circusd-stats", IGNORED),
+  circus("statsd", "bool", "false", "Publish statistics; a stats_endpoint switches it on too"),
   circus("statsd_*", "text", null, "Settings of circusd-stats", IGNORED),
   circus("httpd", "bool", "false", "Run circus-web", IGNORED),
   circus("httpd_*", "text", null, "Settings of circus-web", IGNORED),

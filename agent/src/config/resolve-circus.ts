@@ -14,13 +14,16 @@ export const UNIX_PATH_BYTES_MAX = 107;
 export function resolveCircus(reader: SectionReader): CircusSection {
   reader.checkKeys();
   reader.bool("debug");
-  checkEndpoints(reader);
+  // As in Circus, naming the endpoint switches it on.
+  const statsd = reader.bool("statsd") || reader.has("stats_endpoint");
+  checkEndpoints(reader, statsd ? ENDPOINTS : ENDPOINTS.filter((key) => key !== "stats_endpoint"));
   checkLoggerConfig(reader);
   return {
     endpoint: reader.text("endpoint") ?? "",
     endpointOwner: reader.optional("endpoint_owner"),
     pubsubEndpoint: reader.text("pubsub_endpoint") ?? "",
     statsEndpoint: reader.text("stats_endpoint") ?? "",
+    statsd,
     multicastEndpoint: multicastEndpoint(reader),
     checkDelayS: reader.float("check_delay"),
     warmupDelayS: reader.int("warmup_delay"),
@@ -65,9 +68,9 @@ function logLevel(reader: SectionReader): string | null {
   return null;
 }
 
-function checkEndpoints(reader: SectionReader): void {
+function checkEndpoints(reader: SectionReader, keys: readonly string[]): void {
   const seen = new Map<string, string>();
-  for (const key of ENDPOINTS) {
+  for (const key of keys) {
     const endpoint = reader.text(key) ?? "";
     const problem = endpointProblem(endpoint);
     if (problem !== null) reader.error(key, problem);

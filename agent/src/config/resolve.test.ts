@@ -39,6 +39,7 @@ test("an empty file gives Circus's defaults and a warning that nothing will run"
       endpointOwner: null,
       pubsubEndpoint: "tcp://127.0.0.1:5556",
       statsEndpoint: "tcp://127.0.0.1:5557",
+      statsd: false,
       multicastEndpoint: "udp://237.219.251.97:12027",
       checkDelayS: 5,
       warmupDelayS: 0,
@@ -195,8 +196,8 @@ describe("one line per mistake", () => {
     [`${web}hooks.before_start = a.b`, ["circus.ini:3: 'hooks.before_start' is not supported by this version"]],
     [`${web}[plugin:flapping]\nuse = x`, ["circus.ini:3: [plugin:flapping] is not supported by this version"]],
     [
-      `${web}[circus]\nstatsd = yes`,
-      ["circus.ini:4: 'statsd' is not supported by this version and is ignored (warning)"],
+      `${web}[circus]\nstatsd = maybe`,
+      ["circus.ini:4: statsd: 'maybe' is not yes or no (also true, on, 1; false, off, 0)"],
     ],
     [`${web}[circus]\nstatsd = no\nhttpd = off\n[env]\nx = 1`, []],
     [`${web}on_demand = False\nvirtualenv =\nflapping.window = 3\ncheck_flapping = False`, []],
@@ -265,6 +266,23 @@ describe("one line per mistake", () => {
 });
 
 describe("endpoints", () => {
+  test("a stats_endpoint switches statistics on, as `statsd` does; without either its address is free for others", () => {
+    expect(config("[circus]\nstats_endpoint = ipc:///run/s\n").circus).toMatchObject({
+      statsd: true,
+      statsEndpoint: "ipc:///run/s",
+    });
+    expect(config("[circus]\nstatsd = on\n").circus).toMatchObject({
+      statsd: true,
+      statsEndpoint: "tcp://127.0.0.1:5557",
+    });
+    const taken = "[circus]\nendpoint = tcp://127.0.0.1:5557\n";
+    expect(config(taken).circus.statsd).toBe(false);
+    expect(lines(`${taken}statsd = on\n`).join("\n")).toContain(
+      "stats_endpoint: tcp://127.0.0.1:5557 is the endpoint too",
+    );
+    expect(lines("[circus]\nstats_endpoint = tcp://0.0.0.0:1\n").join("\n")).toContain("is not a loopback address");
+  });
+
   test.each([
     "tcp://127.0.0.1:5555",
     "tcp://127.9.9.9:1",

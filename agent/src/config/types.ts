@@ -27,7 +27,10 @@ export interface CircusSection {
   readonly endpoint: string;
   readonly endpointOwner: string | null;
   readonly pubsubEndpoint: string;
+  /** Where statistics are published, or would be. */
   readonly statsEndpoint: string;
+  /** Are they? */
+  readonly statsd: boolean;
   readonly multicastEndpoint: string;
   /** Seconds; ≤ 0 switches periodic management off. */
   readonly checkDelayS: number;

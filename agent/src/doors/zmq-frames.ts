@@ -1,5 +1,6 @@
 /** Requests and replies of the command channel as bytes (reference §5.1–§5.3). Pure. */
 import type { CircusReply } from "@circus-cluster/proto";
+import { pythonJson } from "./python-json.ts";
 
 /** What came in on the ROUTER socket. */
 export type Incoming =
@@ -109,32 +110,8 @@ function valueEnd(text: string, start: number): number {
   return at;
 }
 
-/** Python clients print what they get: these are floats there, also when they are whole (`30.0`, `0.0`). */
-const FLOATS: ReadonlySet<string> = new Set([
-  "time",
-  "graceful_timeout",
-  "check_delay",
-  "cpu",
-  "mem",
-  "age",
-  "create_time",
-  "started",
-]);
-
 /** A reply as JSON, with the request's own `id` at its end. */
 export function encodeReply(reply: CircusReply, id: string): string {
-  const body = encode(reply, "");
+  const body = pythonJson(reply);
   return `${body.slice(0, -1)}${body === "{}" ? "" : ","}"id":${id}}`;
-}
-
-function encode(value: unknown, key: string): string {
-  if (Array.isArray(value)) return `[${value.map((item) => encode(item, "")).join(",")}]`;
-  if (typeof value === "object" && value !== null) {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .map(([name, member]) => `${JSON.stringify(name)}:${encode(member, name)}`);
-    return `{${members.join(",")}}`;
-  }
-  if (Number.isInteger(value) && FLOATS.has(key)) return Number(value).toFixed(1);
-  return JSON.stringify(value ?? null);
 }

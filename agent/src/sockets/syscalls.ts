@@ -259,9 +259,13 @@ function encodeAddress(family: Family, address: Address): Buffer {
   const bytes = Buffer.alloc(family === "AF_INET6" ? 28 : 16);
   bytes.writeUInt16LE(FAMILY[family], 0);
   bytes.writeUInt16BE(address.port, 2);
-  if (family === "AF_INET6") ipv6Bytes(address.host).copy(bytes, 8);
-  else Buffer.from(address.host.split(".").map(Number)).copy(bytes, 4);
+  ipBytes(address.host).copy(bytes, family === "AF_INET6" ? 8 : 4);
   return bytes;
+}
+
+/** The 4 or 16 bytes of a literal address, in network order. */
+export function ipBytes(host: string): Buffer {
+  return host.includes(":") ? ipv6Bytes(host) : Buffer.from(host.split(".").map(Number));
 }
 
 function ipv6Bytes(host: string): Buffer {

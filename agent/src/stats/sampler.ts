@@ -11,8 +11,15 @@ const TICKS_PER_S = 100;
 /** Samples of dead processes are dropped when there are this many, then whenever their number has doubled. */
 const SWEEP_AT_MIN = 1000;
 
+/** A look this soon after the last one is measured from the look before that: the kernel counts in steps of 10 ms. */
+const SPAN_MIN_MS = 200;
+
 /** What Circus says in place of a record. */
 export const GONE = "No such process (stopped?)";
+
+/** In place of what the kernel does not tell us: /proc may be mounted with `hidepid`. */
+const HIDDEN = "N/A";
+type Hidden = typeof HIDDEN;
 
 /** As on the wire, names and quirks too (reference §8.1). */
 export interface ProcessRecord {
@@ -21,20 +28,20 @@ export interface ProcessRecord {
   readonly cmdline: string;
   /** The number where the user has no name. */
   readonly username: string;
-  readonly nice: number | "Zombie";
+  readonly nice: number | "Zombie" | Hidden;
   /** RSS and VMS: `1.63M`. */
   readonly mem_info1: string;
   readonly mem_info2: string;
   /** Per cent of one processor since the previous look at this process; 0 at the first. */
-  readonly cpu: number;
+  readonly cpu: number | Hidden;
   /** RSS in per cent of the host's memory, 3 decimals. */
-  readonly mem: number;
+  readonly mem: number | Hidden;
   /** `M:SS.f`. */
   readonly ctime: string;
   /** Start by the kernel's count, s since the epoch. */
-  readonly create_time: number;
+  readonly create_time: number | Hidden;
   /** Seconds since `started`, or since `create_time` where that is not known. */
-  readonly age: number;
+  readonly age: number | Hidden;
   readonly children: readonly ProcessRecord[];
   readonly started?: number;
   readonly wid?: number;
@@ -46,65 +53,82 @@ export interface Known {
   readonly wid: number;
 }
 
-interface Sample {
-  readonly startTicks: number;
+interface Look {
   readonly cpuS: number;
   /** Monotonic. */
   readonly atMs: number;
 }
 
+interface Memory {
+  readonly startTicks: number;
+  readonly last: Look;
+  readonly beforeLast: Look | null;
+}
+
 /** Remembers the CPU time of each process it was asked about, so its users share one. */
 export class StatsSampler {
-  readonly #before = new Map<number, Sample>();
+  readonly #before = new Map<number, Memory>();
+  readonly #isHidden: (pid: number) => boolean;
   #sweepAt = SWEEP_AT_MIN;
   readonly #users = new UserNames();
   readonly #bootS = bootTimeS();
 
+  /** @param isHidden has no readable entry in /proc, and yet there is one; a parameter for tests */
+  constructor(isHidden: (pid: number) => boolean = isHiddenProcess) {
+    this.#isHidden = isHidden;
+  }
+
   /** The record, with direct children; {@link GONE} where the process has ended. */
   sample(pid: number, known: Known | null): ProcessRecord | typeof GONE {
-    const record = this.#one(pid, known);
-    if (record === null) return GONE;
+    const record = this.sampleAlone(pid, known);
+    if (record === GONE) return GONE;
     const children = childrenOf(pid)
-      .map((child) => this.#one(child, null))
-      .filter((child) => child !== null);
+      .map((child) => this.sampleAlone(child, null))
+      .filter((child) => child !== GONE);
     return { ...record, children };
   }
 
-  #one(pid: number, known: Known | null): ProcessRecord | null {
+  /** The same without a look for children. */
+  sampleAlone(pid: number, known: Known | null): ProcessRecord | typeof GONE {
     const stat = parseStat(read(`/proc/${pid}/stat`));
-    const status = parseStatus(read(`/proc/${pid}/status`));
+    const status = stat === null ? null : parseStatus(read(`/proc/${pid}/status`));
     if (stat === null || status === null) {
       this.#before.delete(pid);
-      return null;
+      return this.#isHidden(pid) ? hiddenRecord(pid, known) : GONE;
     }
     const nowMs = Date.now();
     const created = this.#bootS + stat.startTicks / TICKS_PER_S;
     const cpuS = (stat.utime + stat.stime) / TICKS_PER_S;
     const isZombie = stat.state === "Z";
-    const words = isZombie ? [] : parseCmdline(read(`/proc/${pid}/cmdline`));
     return {
       pid,
-      cmdline: words[0] === undefined || words[0] === "" ? "N/A" : basename(words[0].split(" ")[0] ?? ""),
+      cmdline: isZombie ? HIDDEN : programName(parseCmdline(read(`/proc/${pid}/cmdline`))),
       username: this.#users.nameOf(status.uid),
       nice: isZombie ? "Zombie" : stat.nice,
       mem_info1: humanBytes(status.rssBytes),
       mem_info2: humanBytes(status.vsizeBytes),
-      cpu: this.#cpu(pid, { startTicks: stat.startTicks, cpuS, atMs: performance.now() }),
+      cpu: this.#cpu(pid, stat.startTicks, { cpuS, atMs: performance.now() }),
       mem: round((status.rssBytes / totalmem()) * 100, 3),
       ctime: cpuTimeText(cpuS),
       create_time: round(created, 2),
       age: Math.max(0, (nowMs - (known?.startedMs ?? created * 1000)) / 1000),
       children: [],
-      ...(known === null ? {} : { started: known.startedMs / 1000, wid: known.wid }),
+      ...startOf(known),
     };
   }
 
-  #cpu(pid: number, now: Sample): number {
+  #cpu(pid: number, startTicks: number, now: Look): number {
     const before = this.#before.get(pid);
-    this.#before.set(pid, now);
-    if (this.#before.size >= this.#sweepAt) this.#forgetDead();
-    if (before?.startTicks !== now.startTicks || now.atMs <= before.atMs) return 0;
-    const percent = ((now.cpuS - before.cpuS) / ((now.atMs - before.atMs) / 1000)) * 100;
+    if (before?.startTicks !== startTicks) {
+      this.#before.set(pid, { startTicks, last: now, beforeLast: null });
+      if (this.#before.size >= this.#sweepAt) this.#forgetDead();
+      return 0;
+    }
+    const isSoon = now.atMs - before.last.atMs < SPAN_MIN_MS;
+    const from = isSoon ? (before.beforeLast ?? before.last) : before.last;
+    if (!isSoon) this.#before.set(pid, { startTicks, last: now, beforeLast: before.last });
+    if (now.atMs <= from.atMs) return 0;
+    const percent = ((now.cpuS - from.cpuS) / ((now.atMs - from.atMs) / 1000)) * 100;
     return round(Math.min(percent, 100 * availableParallelism()), 1);
   }
 
@@ -113,6 +137,33 @@ export class StatsSampler {
       if (parseStat(read(`/proc/${pid}/stat`))?.startTicks !== startTicks) this.#before.delete(pid);
     }
     this.#sweepAt = Math.max(SWEEP_AT_MIN, 2 * this.#before.size);
+  }
+}
+
+/** Base name of the first word of argv[0], which a program may have made a title of; `N/A` where there is none. */
+function programName(words: readonly string[]): string {
+  const [first = ""] = (words[0] ?? "").trim().split(/\s/);
+  return first === "" ? HIDDEN : basename(first);
+}
+
+function hiddenRecord(pid: number, known: Known | null): ProcessRecord {
+  const texts = { cmdline: HIDDEN, username: HIDDEN, mem_info1: HIDDEN, mem_info2: HIDDEN, ctime: HIDDEN };
+  const numbers = { nice: HIDDEN, cpu: HIDDEN, mem: HIDDEN, create_time: HIDDEN } as const;
+  const age = known === null ? HIDDEN : Math.max(0, (Date.now() - known.startedMs) / 1000);
+  return { pid, ...texts, ...numbers, age, children: [], ...startOf(known) };
+}
+
+function startOf(known: Known | null): Pick<ProcessRecord, "started" | "wid"> {
+  return known === null ? {} : { started: known.startedMs / 1000, wid: known.wid };
+}
+
+/** /proc shows none, but the kernel knows it. */
+function isHiddenProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
