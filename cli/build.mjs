@@ -1,4 +1,4 @@
-// Bundles circusctl: a small entry, and two parts that it loads by need. A plain local verb reads the entry and zeromq
+// Bundles circusctl: a small entry, and parts that it loads by need. A plain local verb reads the entry and zeromq
 // only: each file and each module that Node resolves at start-up costs a person time (design §6).
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,13 @@ const src = (file) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
 const dist = (file) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
 
 /** `import("./fleet/main.ts")` → `require("./fleet.cjs")`: the parts are bundles of their own. */
-const PARTS = { "fleet/main.ts": "./fleet.cjs", "oclif.ts": "./oclif.cjs" };
+const PARTS = {
+  "fleet/main.ts": "./fleet.cjs",
+  "oclif.ts": "./oclif.cjs",
+  "clients/ssh.ts": "./ssh.cjs",
+  "completion/main.ts": "./completion.cjs",
+  "shell/main.ts": "./shell.cjs",
+};
 const parts = {
   name: "parts",
   setup(builder) {
@@ -57,7 +63,9 @@ const common = {
 };
 
 await build({ ...common, entryPoints: [src("main.ts")], outfile: dist("circusctl.cjs") });
-await build({ ...common, entryPoints: [src("fleet/main.ts")], outfile: dist("fleet.cjs") });
+for (const part of ["fleet/main.ts", "clients/ssh.ts", "completion/main.ts", "shell/main.ts"]) {
+  await build({ ...common, entryPoints: [src(part)], outfile: dist(PARTS[part]) });
+}
 await build({
   ...common,
   entryPoints: [src("oclif.ts")],

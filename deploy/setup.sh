@@ -28,6 +28,9 @@ wrk              command wrk
 supervisor       command supervisord
 iproute2         command ip
 util-linux       command unshare
+openssh-server   command sshd
+zsh              command zsh
+fish             command fish
 '
 # better-sqlite3 is compiled where its author has no binary for the machine.
 builders='
@@ -123,6 +126,7 @@ install_as_root() {
     for package in "${missing[@]}"; do
       case $package in
         nats-server | redis-server | supervisor) systemctl disable --quiet "$package" >/dev/null 2>&1 || true ;;
+        openssh-server) systemctl disable --quiet ssh.service ssh.socket >/dev/null 2>&1 || true ;;
       esac
     done
   fi

@@ -20,6 +20,8 @@ export type CommandLine =
   /** `words`: what help is asked about, perhaps nothing. */
   | { readonly kind: "help"; readonly words: readonly string[] }
   | { readonly kind: "version" }
+  /** No command: they are read from stdin, each with these options. */
+  | { readonly kind: "shell"; readonly options: Request["options"] }
   /** A mistake, as one line. */
   | { readonly kind: "usage"; readonly reason: string };
 
@@ -40,7 +42,7 @@ function findOption(name: string, known: readonly OptionSpec[]): OptionSpec | st
   return `unknown option --${name}${near === null ? "" : `; did you mean --${near}?`}`;
 }
 
-function isOption(token: string): boolean {
+export function isOption(token: string): boolean {
   return token.startsWith("-") && token !== "-" && !/^-\d/.test(token);
 }
 
@@ -115,8 +117,8 @@ export function readArgv(argv: readonly string[]): CommandLine {
   return ending(verb, words, options, isHelp);
 }
 
-/** A function, since the compiler does not see assignments inside `takeWord`. */
-function known(verb: Verb | null): readonly OptionSpec[] {
+/** The options that may stand behind this verb; before any, those of fleets too. */
+export function known(verb: Verb | null): readonly OptionSpec[] {
   return [...GLOBAL_OPTIONS, ...(verb === null ? FLEET_OPTIONS : verb.options)];
 }
 
@@ -128,8 +130,12 @@ function ending(verb: Verb | null, words: string[], options: Request["options"],
     return { kind: "run", request: { verb: verb.name, words, options } };
   }
   if (words[0] === "help") return { kind: "help", words: words.slice(1) };
-  if (isHelp || words.length === 0) return { kind: "help", words };
-  const [topic = ""] = words;
+  if (isHelp) return { kind: "help", words };
+  const [topic] = words;
+  if (topic === undefined) {
+    const odd = Object.keys(options).find((name) => !GLOBAL_OPTIONS.some((option) => option.name === name));
+    return odd === undefined ? { kind: "shell", options } : { kind: "usage", reason: `--${odd} needs a command` };
+  }
   const names = [...VERBS.keys()].filter((name) => name.startsWith(`${topic} `));
   return { kind: "usage", reason: `${topic} needs a further word: ${names.join(", ")}` };
 }

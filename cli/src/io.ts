@@ -2,8 +2,8 @@
 import { fstatSync, writeSync } from "node:fs";
 
 export interface Io {
-  /** Written as it is. */
-  out(text: string): void;
+  /** Written as it is; false: nobody reads it any more. */
+  out(text: string): boolean;
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isInTty: boolean;
@@ -28,18 +28,19 @@ const RETRY_MS = 5;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** All of it, before it returns: `process.stdout` costs some milliseconds and loses the rest at `process.exit`. */
-function write(fd: number, text: string): void {
+function write(fd: number, text: string): boolean {
   const data = Buffer.from(text);
   for (let at = 0; at < data.length; ) {
     try {
       at += writeSync(fd, data, at);
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : "";
-      if (code === "EPIPE") return; // `circusctl … | head`
+      if (code === "EPIPE") return false; // `circusctl … | head`
       if (code !== "EAGAIN") throw error;
       Atomics.wait(sleeper, 0, 0, RETRY_MS); // a full pipe that somebody made non-blocking
     }
   }
+  return true;
 }
 
 /** Loaded when somebody asks: `node:tty` brings `node:net`, 3 ms that a plain verb does not need. */
@@ -71,9 +72,7 @@ async function ask(question: string): Promise<string | null> {
 
 export function realIo(): Io {
   return {
-    out: (text) => {
-      if (isOpen(1)) write(1, text);
-    },
+    out: (text) => isOpen(1) && write(1, text),
     err: (text) => {
       if (isOpen(2)) write(2, text);
     },

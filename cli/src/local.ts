@@ -1,6 +1,7 @@
 /** A verb for the local agent: Circus's grammar, texts and exit codes (reference §5.6, §5.7). */
 import { type CommandSpec, EXIT, formatDuration } from "@circus-cluster/proto";
 import type { Request } from "./argv.ts";
+import { reach } from "./clients/reach.ts";
 import { askAgent } from "./clients/zmq.ts";
 import type { Io } from "./io.ts";
 import { propertiesOf } from "./properties.ts";
@@ -10,10 +11,12 @@ import { pythonStr } from "./render/python-text.ts";
 import { type Settings, UsageError } from "./settings.ts";
 import { FLEET_ONLY, type Verb } from "./verbs.ts";
 
-function timeoutText(endpoint: string, timeoutMs: number): string {
+function timeoutText({ endpoint, timeoutMs, ssh }: Settings, said: string): string {
+  const where = ssh === null ? endpoint : `${endpoint} of ${ssh.host}`;
   return [
     "Timed out.",
-    `No answer from ${endpoint} within ${formatDuration(timeoutMs)}.`,
+    `No answer from ${where} within ${formatDuration(timeoutMs)}.`,
+    ...(said === "" ? [] : [`ssh says: ${said}`]),
     "Is circusd running there? Start it with `circusd FILE.ini`; if it listens elsewhere, name the place by --endpoint",
     "or CIRCUSCTL_ENDPOINT. What takes longer (mostly with --waiting) needs a greater --timeout.",
     "",
@@ -31,10 +34,16 @@ export async function runLocal(
   const fleetOnly = Object.keys(request.options).find((name) => FLEET_ONLY.has(name));
   if (fleetOnly !== undefined) throw new UsageError(`--${fleetOnly} needs hosts: --all, --host or --where`);
   const properties = propertiesOf(verb, command, request);
-  const { endpoint, timeoutMs } = settings;
-  const result = await askAgent({ endpoint, command: command.name, properties, timeoutMs });
+  const way = await reach(settings.endpoint, settings, io.isInTty);
+  if (way.kind === "failed") {
+    io.err(`circusctl: ${way.reason}\n`);
+    return EXIT.local;
+  }
+  const { timeoutMs } = settings;
+  const result = await askAgent({ endpoint: way.endpoint, command: command.name, properties, timeoutMs });
+  way.close();
   if (result.kind === "timeout") {
-    io.err(timeoutText(endpoint, timeoutMs));
+    io.err(timeoutText(settings, way.said()));
     return EXIT.local;
   }
   if (result.kind === "failed") {

@@ -1,14 +1,25 @@
 /**
- * The entry of `circusctl`. It imports almost nothing: oclif is loaded for help, NATS for the fleet, and a
+ * The entry of `circusctl`. It imports almost nothing: oclif is loaded for help, NATS for the fleet, other parts by need, and a
  * plain local verb meets neither (design §6, "Start-up time is a feature").
  */
 import { CIRCUS_VERSION, EXIT } from "@circus-cluster/proto";
 import { readArgv } from "./argv.ts";
+import { askAgent } from "./clients/zmq.ts";
 import { type Io, realIo } from "./io.ts";
 import { run } from "./run.ts";
+import { COMPLETE_WORD } from "./verbs.ts";
+
+async function help(words: readonly string[], io: Io): Promise<number> {
+  const { showHelp } = await import("./oclif.ts");
+  return await showHelp(words, io);
+}
 
 /** @returns the exit code. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
+  if (argv[0] === COMPLETE_WORD || io.env["AUTO_COMPLETE"] !== undefined) {
+    const { answerShell } = await import("./completion/main.ts");
+    return await answerShell(argv, io, askAgent);
+  }
   const line = readArgv(argv);
   switch (line.kind) {
     case "version":
@@ -17,9 +28,11 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     case "usage":
       io.err(`circusctl: ${line.reason}\nusage: circusctl [options] command [args]; try circusctl --help\n`);
       return EXIT.usage;
-    case "help": {
-      const { showHelp } = await import("./oclif.ts");
-      return await showHelp(line.words, io);
+    case "help":
+      return await help(line.words, io);
+    case "shell": {
+      const { runShell } = await import("./shell/main.ts");
+      return await runShell(line.options, io, { run, help, ask: askAgent });
     }
     case "run":
       return await run(line.request, io);

@@ -113,9 +113,9 @@ class CircusHelp extends Help {
     this.log("Controls a Circus daemon, or a fleet of them\n");
     this.log(this.section("USAGE", "circusctl [options] command [args]"));
     this.log("");
-    this.log(this.section("COMMANDS", list(verbs.filter(({ command }) => command !== null))));
+    this.log(this.section("COMMANDS", list(verbs.filter(({ by }) => by !== "fleet"))));
     this.log("");
-    this.log(this.section("FLEET COMMANDS", list(verbs.filter(({ command }) => command === null))));
+    this.log(this.section("FLEET COMMANDS", list(verbs.filter(({ by }) => by === "fleet"))));
     this.log("");
     const options = GLOBAL_OPTIONS.map(({ name, value, doc }): [string, string] => [
       `--${name}${value === null ? "" : ` ${value}`}`,

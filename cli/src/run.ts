@@ -2,10 +2,11 @@
 import { EXIT, reasonOf } from "@circus-cluster/proto";
 import type { Request } from "./argv.ts";
 import type { Io } from "./io.ts";
+import { listen } from "./listen.ts";
 import { runLocal } from "./local.ts";
-import { isWordsError } from "./properties.ts";
-import { isUsageError, settingsOf, UsageError } from "./settings.ts";
-import { VERBS } from "./verbs.ts";
+import { assignWords, isWordsError } from "./properties.ts";
+import { isUsageError, type Settings, settingsOf, UsageError } from "./settings.ts";
+import { VERBS, type Verb } from "./verbs.ts";
 
 /** @returns the exit code; everything that a user can do wrong is one line on stderr. */
 export async function run(request: Request, io: Io): Promise<number> {
@@ -14,6 +15,7 @@ export async function run(request: Request, io: Io): Promise<number> {
     if (verb === undefined) throw new UsageError(`unknown command '${request.verb}'`);
     const settings = settingsOf(request, io.env);
     const { command } = verb;
+    if (verb.by === "circusctl") return await runOwn(verb, request, settings, io);
     if (command !== null && settings.scope === null) return await runLocal(verb, command, request, settings, io);
     const { runFleet } = await import("./fleet/main.ts");
     return await runFleet(verb, request, settings, io);
@@ -29,4 +31,15 @@ export async function run(request: Request, io: Io): Promise<number> {
     io.err(`circusctl: internal error: ${error instanceof Error ? (error.stack ?? reasonOf(error)) : String(error)}\n`);
     return EXIT.local;
   }
+}
+
+/** The verbs that `circusctl` does by itself. */
+async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io): Promise<number> {
+  assignWords(verb, request.words);
+  if (verb.name === "listen") {
+    if (settings.scope !== null) throw new UsageError("listen is about one agent: without --all, --host and --where");
+    return await listen(request, settings, io);
+  }
+  const { printCompletion } = await import("./completion/main.ts");
+  return printCompletion(request.words, io);
 }

@@ -9,6 +9,8 @@ describe("settingsOf()", () => {
     expect(of({})).toEqual({
       scope: null,
       endpoint: "tcp://127.0.0.1:5555",
+      givenEndpoint: null,
+      ssh: null,
       timeoutMs: 5000,
       json: false,
       indent: 0,
@@ -43,7 +45,21 @@ describe("settingsOf()", () => {
     expect(of({ timeout }).timeoutMs).toBe(ms);
   });
 
+  it.each([
+    ["me@far:2222", { user: "me", host: "far", port: 2222 }],
+    ["far", { user: null, host: "far", port: null }],
+    ["me@[::1]:22", { user: "me", host: "::1", port: 22 }],
+  ])("--ssh %s", (ssh, server) => {
+    expect(of({ ssh, ssh_keyfile: "k" }).ssh).toEqual({ ...server, keyfile: "k" });
+  });
+
   it.each<[Record<string, string | true>, string]>([
+    [{ ssh: "-oProxyCommand=x" }, '--ssh "-oProxyCommand=x": USER@HOST:PORT is wanted; USER and PORT may be left out'],
+    [{ ssh: "-l@far" }, '--ssh "-l@far": USER@HOST:PORT is wanted; USER and PORT may be left out'],
+    [{ ssh: "far:99999" }, '--ssh "far:99999": USER@HOST:PORT is wanted; USER and PORT may be left out'],
+    [{ ssh: "a b" }, '--ssh "a b": USER@HOST:PORT is wanted; USER and PORT may be left out'],
+    [{ ssh: "far", all: true }, "--ssh leads to one agent: without --all, --host and --where"],
+    [{ ssh_keyfile: "k" }, "--ssh_keyfile is for --ssh, which is not given"],
     [{ all: true, host: "a" }, "--all and --host exclude each other"],
     [{ host: "," }, "--host names no host"],
     [{ host: "web1.example" }, '--host: "web1.example" is no host name'],

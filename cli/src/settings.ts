@@ -8,10 +8,21 @@ type Scope =
   | { readonly kind: "hosts"; readonly hosts: readonly HostName[] }
   | { readonly kind: "where"; readonly labels: Readonly<Record<string, string>> };
 
+/** A host to reach the agent through. */
+export interface SshServer {
+  readonly user: string | null;
+  readonly host: string;
+  readonly port: number | null;
+  readonly keyfile: string | null;
+}
+
 export interface Settings {
   /** Null: the local agent (or, for the fleet's own verbs, all hosts). */
   readonly scope: Scope | null;
   readonly endpoint: string;
+  /** `--endpoint` alone: the event channel has another default and no variable. */
+  readonly givenEndpoint: string | null;
+  readonly ssh: SshServer | null;
   readonly timeoutMs: number;
   readonly json: boolean;
   /** Blanks a level; 0: one line. */
@@ -75,6 +86,27 @@ function scopeOf(options: Request["options"]): Scope | null {
   return null;
 }
 
+function sshOf({ ssh, ssh_keyfile: keyfile }: Request["options"], scope: Scope | null): SshServer | null {
+  if (typeof ssh !== "string") {
+    if (keyfile !== undefined) throw new UsageError("--ssh_keyfile is for --ssh, which is not given");
+    return null;
+  }
+  if (scope !== null) throw new UsageError("--ssh leads to one agent: without --all, --host and --where");
+  const [, user, bracketed, name, port] =
+    /^(?:([^@\s]+)@)?(?:\[([^\]\s]+)\]|([^:@\s[\]]+))(?::(\d{1,5}))?$/.exec(ssh) ?? [];
+  const host = bracketed ?? name;
+  // ssh would take a name that begins so for an option.
+  if (host === undefined || /^-/.test(user ?? "") || host.startsWith("-") || Number(port ?? 22) > 65_535) {
+    throw new UsageError(`--ssh ${JSON.stringify(ssh)}: USER@HOST:PORT is wanted; USER and PORT may be left out`);
+  }
+  return {
+    user: user ?? null,
+    host,
+    port: port === undefined ? null : Number(port),
+    keyfile: typeof keyfile === "string" ? keyfile : null,
+  };
+}
+
 /** A time of the command line in ms, e.g. `10s`, `1m`; bare numbers are seconds. */
 export function durationOption(options: Request["options"], name: string): number | null {
   const text = options[name];
@@ -97,9 +129,13 @@ export function settingsOf(
   };
   const timeoutMs = durationOption(options, "timeout") ?? TIMEOUT_MS;
   if (timeoutMs < 1) throw new UsageError("--timeout has to be above 0");
+  const scope = scopeOf(options);
+  const { endpoint: given } = options;
   return {
-    scope: scopeOf(options),
+    scope,
     endpoint: text("endpoint", "CIRCUSCTL_ENDPOINT") ?? ENDPOINT,
+    givenEndpoint: typeof given === "string" && given !== "" ? given : null,
+    ssh: sshOf(options, scope),
     timeoutMs,
     json: options["json"] === true,
     indent: options["prettify"] === true ? 2 : 0,

@@ -19,7 +19,9 @@ export interface Verb {
   readonly summary: string;
   readonly args: readonly CliArgument[];
   readonly options: readonly OptionSpec[];
-  /** The agent's command behind it; null: one of the fleet's own. */
+  /** Who does it: the agent (of one host or many), the fleet's own, or `circusctl` itself. */
+  readonly by: "agent" | "fleet" | "circusctl";
+  /** The agent's command behind it. */
   readonly command: CommandSpec | null;
   readonly examples: readonly string[];
 }
@@ -33,6 +35,8 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "timeout", value: "SECONDS", doc: "longest wait for an answer [5]" },
   { name: "json", value: null, doc: "one JSON document instead of text" },
   { name: "prettify", value: null, doc: "the JSON indented, its keys sorted" },
+  { name: "ssh", value: "USER@HOST:PORT", doc: "reach the endpoint from there, by ssh" },
+  { name: "ssh_keyfile", value: "FILE", doc: "your key for it" },
   { name: "nats", value: "URL", doc: "servers of the fleet, a comma list [env CIRCUSCTL_NATS]" },
   { name: "creds", value: "FILE", doc: "your credentials for the fleet [env CIRCUSCTL_CREDS]" },
   { name: "tls-ca", value: "FILE", doc: "authority of the servers' certificates [env CIRCUSCTL_TLS_CA]" },
@@ -69,12 +73,36 @@ function ofCommand(spec: CommandSpec, cli: NonNullable<CommandSpec["cli"]>): Ver
   }));
   const isFleetWrite = spec.access === "write" && spec.doors.includes("nats");
   const options = [...own, ...(isFleetWrite ? [AT_ONCE] : []), ...(spec.name === "restart" ? FOLLOW : [])];
-  return { name: spec.name, summary: spec.summary, args: cli.args, options, command: spec, examples: [] };
+  return { name: spec.name, summary: spec.summary, args: cli.args, options, by: "agent", command: spec, examples: [] };
 }
 
-function ofFleet(name: string, summary: string, more: Partial<Pick<Verb, "args" | "options" | "examples">>): Verb {
-  return { name, summary, args: [], options: [], examples: [], ...more, command: null };
+type More = Partial<Pick<Verb, "args" | "options" | "examples">>;
+
+function ofFleet(name: string, summary: string, more: More): Verb {
+  return { name, summary, args: [], options: [], examples: [], ...more, by: "fleet", command: null };
 }
+
+/** What `circusctl` does by itself. */
+const OWN: readonly Verb[] = [
+  {
+    name: "listen",
+    summary: "Events of the agent as they happen, until Ctrl-C; --endpoint is its pubsub_endpoint",
+    args: [{ property: "prefix", required: false, takes: "rest" }],
+    options: [],
+    by: "circusctl",
+    command: null,
+    examples: ["listen", "listen watcher.web. --json"],
+  },
+  {
+    name: "completion",
+    summary: "Completion for bash, zsh or fish, to be loaded by that shell",
+    args: [{ property: "shell", required: true }],
+    options: [],
+    by: "circusctl",
+    command: null,
+    examples: ["completion bash"],
+  },
+];
 
 const FLEET: readonly Verb[] = [
   ofFleet("hosts", "Hosts of the fleet and how they are", { examples: ["hosts", "--host web1,web2 hosts --json"] }),
@@ -115,9 +143,12 @@ const FLEET: readonly Verb[] = [
 export const VERBS: ReadonlyMap<string, Verb> = new Map(
   [...COMMANDS.values()]
     .flatMap((spec) => (spec.cli === null ? [] : [ofCommand(spec, spec.cli)]))
-    .concat(FLEET)
+    .concat(OWN, FLEET)
     .map((verb) => [verb.name, verb]),
 );
+
+/** Asked by the completion of shells; no verb, nobody types it. */
+export const COMPLETE_WORD = "__complete";
 
 /** First words of the two-word verbs. */
 export const TOPICS: ReadonlyMap<string, string> = new Map([
@@ -129,7 +160,14 @@ export const TOPICS: ReadonlyMap<string, string> = new Map([
 export function argumentsText(args: readonly CliArgument[]): string {
   return args
     .map(({ property, required, takes }) => {
-      const text = takes === "pairs" ? "KEY VALUE…" : takes === "rest" ? "KEY…" : placeholder(property);
+      const text =
+        takes === "pairs"
+          ? "KEY VALUE…"
+          : takes === "rest"
+            ? property === "keys"
+              ? "KEY…"
+              : `${placeholder(property)}…`
+            : placeholder(property);
       return required ? text : `[${text}]`;
     })
     .join(" ");

@@ -20,3 +20,4 @@ export * from "./subjects.ts";
 export * from "./time.ts";
 export * from "./topics.ts";
 export * from "./version.ts";
+export * from "./words.ts";

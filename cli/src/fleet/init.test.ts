@@ -16,7 +16,10 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 function fakeIo(): { io: Io; text: () => string } {
   let text = "";
   const io: Io = {
-    out: (more) => (text += more),
+    out: (more) => {
+      text += more;
+      return true;
+    },
     err: (more) => (text += more),
     env: {},
     isInTty: false,

@@ -37,3 +37,16 @@ function pythonRepr(value: Json): string {
 export function pythonStr(value: Json): string {
   return typeof value === "string" ? value : pythonRepr(value);
 }
+
+/** `repr()` of bytes: `b'…'`, ASCII as it is, all else escaped. */
+export function pythonBytesRepr(bytes: Uint8Array): string {
+  const quote = bytes.includes(0x27) && !bytes.includes(0x22) ? '"' : "'";
+  let out = `b${quote}`;
+  for (const byte of bytes) {
+    const char = String.fromCharCode(byte);
+    if (char === quote) out += `\\${char}`;
+    else if (byte < 0x20 || byte > 0x7e) out += ESCAPES[char] ?? `\\x${byte.toString(16).padStart(2, "0")}`;
+    else out += ESCAPES[char] ?? char;
+  }
+  return out + quote;
+}
