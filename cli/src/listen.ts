@@ -54,9 +54,9 @@ export async function listen({ words }: Request, settings: Settings, io: Io): Pr
 }
 
 async function follow(socket: Subscriber, settings: Settings, io: Io): Promise<number> {
-  let isInterrupted = false;
+  const interrupted = new AbortController();
   const undo = io.onInterrupt(() => {
-    isInterrupted = true;
+    interrupted.abort();
     socket.close(); // ends the waiting
   });
   try {
@@ -67,15 +67,14 @@ async function follow(socket: Subscriber, settings: Settings, io: Io): Promise<n
   } finally {
     undo();
   }
-  return isInterrupted ? EXIT.local : EXIT.ok;
+  return interrupted.signal.aborted ? EXIT.local : EXIT.ok;
 }
 
 /** A person would wait in vain; ZeroMQ goes on trying. */
 function sayIfNobody(socket: Subscriber, endpoint: string, io: Io): void {
-  let isSaid = false;
-  socket.events.on("connect:retry", () => {
-    if (!isSaid)
-      io.err(`circusctl: nobody listens at ${endpoint} yet; waiting (pubsub_endpoint of the agent is wanted)\n`);
-    isSaid = true;
-  });
+  const say = (): void => {
+    io.err(`circusctl: nobody listens at ${endpoint} yet; waiting (pubsub_endpoint of the agent is wanted)\n`);
+    socket.events.off("connect:retry", say);
+  };
+  socket.events.on("connect:retry", say);
 }

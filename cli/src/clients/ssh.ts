@@ -87,13 +87,14 @@ export async function openTunnel(
 
 /** Null once the socket file is there: ssh makes it when the far side has let us in. */
 async function untilThere(file: string, child: ChildProcess): Promise<string | null> {
-  let problem: string | null = null;
-  // "close" comes after the last of its output, which says why.
-  child.once("close", (code) => (problem ??= `it ended with exit code ${String(code)}`));
-  child.once("error", (error) => (problem = `cannot be run: ${error.message}`));
+  const ended = new Promise<string>((resolve) => {
+    // "close" comes after the last of its output, which says why.
+    child.once("close", (code) => resolve(`it ended with exit code ${String(code)}`));
+    child.once("error", (error) => resolve(`cannot be run: ${error.message}`));
+  });
   for (let left = OPEN_MS_MAX; left > 0; left -= POLL_MS) {
     if (existsSync(file)) return null;
-    await sleep(POLL_MS);
+    const problem = await Promise.race([ended, sleep(POLL_MS, null)]);
     if (problem !== null) return problem;
   }
   return "it did not connect in time";

@@ -65,7 +65,7 @@ class TerminalLines implements Lines {
     this.#reader.on("SIGINT", () => {
       // What was typed is dropped; on an empty line it leaves, as Circus's shell does.
       if (this.#reader.line === "") this.#reader.close();
-      else this.#reader.write(null, { ctrl: true, name: "e" }), this.#reader.write(null, { ctrl: true, name: "u" });
+      for (const name of this.#isClosed ? [] : ["e", "u"]) this.#reader.write(null, { ctrl: true, name });
     });
   }
 

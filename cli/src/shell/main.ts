@@ -39,23 +39,12 @@ export async function runShell(options: Request["options"], io: Io, parts: Shell
   return EXIT.ok;
 }
 
-async function perform(step: Exclude<Step, { kind: "leave" }>, io: Io, { run, help }: ShellParts): Promise<unknown> {
-  switch (step.kind) {
-    case "run":
-      return await run(step.request, io);
-    case "help":
-      return await help(step.words, io);
-    case "mistake":
-      return io.err(`circusctl: ${step.text}\n`);
-    case "say":
-      return io.out(`${step.text}\n`);
-    case "version":
-      return io.out(`circusctl ${CIRCUS_VERSION}\n`);
-    case "nothing":
-      return undefined;
-    default:
-      return step satisfies never;
-  }
+async function perform(step: Exclude<Step, { kind: "leave" }>, io: Io, { run, help }: ShellParts): Promise<void> {
+  if (step.kind === "run") await run(step.request, io);
+  else if (step.kind === "help") await help(step.words, io);
+  else if (step.kind === "mistake") io.err(`circusctl: ${step.text}\n`);
+  else if (step.kind === "say") io.out(`${step.text}\n`);
+  else if (step.kind === "version") io.out(`circusctl ${CIRCUS_VERSION}\n`);
 }
 
 /** Ctrl-C ends the waiting for a command, not the shell; what was sent is not taken back. */
