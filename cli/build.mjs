@@ -10,6 +10,7 @@ const dist = (file) => fileURLToPath(new URL(`dist/${file}`, import.meta.url));
 /** `import("./fleet/main.ts")` → `require("./fleet.cjs")`: the parts are bundles of their own. */
 const PARTS = {
   "fleet/main.ts": "./fleet.cjs",
+  "credentials/main.ts": "./credentials.cjs",
   "oclif.ts": "./oclif.cjs",
   "clients/ssh.ts": "./ssh.cjs",
   "completion/main.ts": "./completion.cjs",
@@ -63,7 +64,7 @@ const common = {
 };
 
 await build({ ...common, entryPoints: [src("main.ts")], outfile: dist("circusctl.cjs") });
-for (const part of ["fleet/main.ts", "clients/ssh.ts", "completion/main.ts", "shell/main.ts"]) {
+for (const part of ["fleet/main.ts", "credentials/main.ts", "clients/ssh.ts", "completion/main.ts", "shell/main.ts"]) {
   await build({ ...common, entryPoints: [src(part)], outfile: dist(PARTS[part]) });
 }
 await build({

@@ -89,9 +89,12 @@ async function ports() {
 function makeFleet(port, lastPort) {
   const dir = join(upDir, "fleet");
   const config = join(dir, "nats-server.conf");
-  if (existsSync(config) && existsSync(creds("operator-admin"))) {
-    const text = readFileSync(config, "utf8").replaceAll(`127.0.0.1:${lastPort}`, `127.0.0.1:${port}`);
-    writeFileSync(config, text, { mode: 0o600 });
+  const files = [config, join(dir, "fleet.json")];
+  if (files.every((file) => existsSync(file)) && existsSync(creds("operator-admin"))) {
+    for (const file of files) {
+      const text = readFileSync(file, "utf8").replaceAll(`127.0.0.1:${lastPort}`, `127.0.0.1:${port}`);
+      writeFileSync(file, text, { mode: 0o600 });
+    }
     return;
   }
   for (const name of ["fleet", "controller", "hosts"]) rmSync(join(upDir, name), { recursive: true, force: true });

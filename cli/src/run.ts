@@ -6,7 +6,7 @@ import { listen } from "./listen.ts";
 import { runLocal } from "./local.ts";
 import { assignWords, isWordsError } from "./properties.ts";
 import { isUsageError, type Settings, settingsOf, UsageError } from "./settings.ts";
-import { VERBS, type Verb } from "./verbs.ts";
+import { isAboutCredentials, VERBS, type Verb } from "./verbs.ts";
 
 /** @returns the exit code; everything that a user can do wrong is one line on stderr. */
 export async function run(request: Request, io: Io): Promise<number> {
@@ -17,6 +17,10 @@ export async function run(request: Request, io: Io): Promise<number> {
     const { command } = verb;
     if (verb.by === "circusctl") return await runOwn(verb, request, settings, io);
     if (command !== null && settings.scope === null) return await runLocal(verb, command, request, settings, io);
+    if (isAboutCredentials(verb)) {
+      const { runCredentials } = await import("./credentials/main.ts");
+      return await runCredentials(verb, request, settings, io);
+    }
     const { runFleet } = await import("./fleet/main.ts");
     return await runFleet(verb, request, settings, io);
   } catch (error) {

@@ -104,6 +104,13 @@ const OWN: readonly Verb[] = [
   },
 ];
 
+const FLEET_DIR: OptionSpec = { name: "dir", value: "DIR", doc: "what fleet init made" };
+
+/** They work on files, and reach no host. */
+export function isAboutCredentials({ name }: Verb): boolean {
+  return name.startsWith("fleet ");
+}
+
 const FLEET: readonly Verb[] = [
   ofFleet("hosts", "Hosts of the fleet and how they are", { examples: ["hosts", "--host web1,web2 hosts --json"] }),
   ofFleet("history", "What watchers did, or how they were at one moment", {
@@ -132,10 +139,36 @@ const FLEET: readonly Verb[] = [
       { name: "viewers", value: "A,B", doc: "people who may look" },
       { name: "controllers", value: "A,B", doc: "controllers [ctl1]" },
       { name: "listen", value: "HOST:PORT", doc: "of the nats-server [127.0.0.1:4222]" },
+      {
+        name: "names",
+        value: "A,B",
+        doc: "names and addresses of the nats-server, for its certificate [this machine]",
+      },
+      { name: "tls", value: null, doc: "with an authority of the fleet's own (the default beyond loopback)" },
       { name: "no-tls", value: null, doc: "none (the default on loopback)" },
       { name: "insecure", value: null, doc: "listen beyond loopback without TLS all the same" },
     ],
     examples: ["fleet init --dir fleet --hosts web1,web2,web3 --operators admin"],
+  }),
+  ofFleet("fleet issue", "A credential for one more host or person", {
+    options: [
+      FLEET_DIR,
+      { name: "role", value: "ROLE", doc: "agent (with --host), viewer, operator or controller (with --name)" },
+      { name: "name", value: "A,B", doc: "for whom" },
+      { name: "out", value: "FILE", doc: "where to write it [DIR/creds/ROLE-NAME.creds]" },
+      { name: "replace", value: null, doc: "a new one for who has one already; the old one is revoked" },
+    ],
+    examples: ["fleet issue --dir fleet --host web4", "fleet issue --dir fleet --role viewer --name eve"],
+  }),
+  ofFleet("fleet revoke", "Credentials that the broker shall not know any more", {
+    args: [{ property: "name", required: true, takes: "rest" }],
+    options: [FLEET_DIR],
+    examples: ["fleet revoke web4 --dir fleet"],
+  }),
+  ofFleet("fleet show", "Who belongs to the fleet, and what one of them may do", {
+    args: [{ property: "name", required: false }],
+    options: [FLEET_DIR],
+    examples: ["fleet show --dir fleet", "fleet show eve --dir fleet"],
   }),
 ];
 
@@ -164,9 +197,7 @@ export function argumentsText(args: readonly CliArgument[]): string {
         takes === "pairs"
           ? "KEY VALUE…"
           : takes === "rest"
-            ? property === "keys"
-              ? "KEY…"
-              : `${placeholder(property)}…`
+            ? `${placeholder(property).replace(/S$/, "")}…`
             : placeholder(property);
       return required ? text : `[${text}]`;
     })

@@ -35,17 +35,8 @@ import {
   type RequestResult,
   readCredentials,
 } from "@circus-cluster/proto/nats";
+import { FleetError } from "../fleet/error.ts";
 import type { Settings } from "../settings.ts";
-
-/** An expected failure. */
-export class FleetError extends Error {
-  readonly exit: number;
-  constructor(exit: number, reason: string, options?: ErrorOptions) {
-    super(reason, options);
-    this.name = "FleetError";
-    this.exit = exit;
-  }
-}
 
 export interface Answered<T> {
   readonly controller: string;

@@ -1,13 +1,14 @@
 /** Changes that go straight to agents: on named hosts, or with `--at-once` on all that have the watcher. */
 import { EXIT, type HostName, type HostOutcome, invariant } from "@circus-cluster/proto";
-import { FleetError } from "../clients/fleet.ts";
 import { hasColour } from "../io.ts";
 import { propertiesOf } from "../properties.ts";
 import { circusText } from "../render/circus-text.ts";
 import { isObject, readJson } from "../render/json.ts";
 import { clean, paint, type Tone } from "../render/table.ts";
 import { UsageError } from "../settings.ts";
-import { type FleetContext, hostFilter, hostNames, printDocument, targetHosts } from "./context.ts";
+import { type FleetContext, hostFilter, hostNames, targetHosts } from "./context.ts";
+import { FleetError } from "./error.ts";
+import { printDocument } from "./output.ts";
 
 /** How long an agent that accepted may take, ms: a graceful stop is 30 s by default, and a start follows. */
 const RESULT_MS = 120_000;

@@ -1,12 +1,12 @@
 /** What every fleet verb is given. */
 import { EXIT, type HostName, parseHostName } from "@circus-cluster/proto";
 import type { Request } from "../argv.ts";
-import { type FleetClient, FleetError } from "../clients/fleet.ts";
+import type { FleetClient } from "../clients/fleet.ts";
 import type { Io } from "../io.ts";
-import { readJson, writeJson } from "../render/json.ts";
-import { clean } from "../render/table.ts";
 import type { Settings } from "../settings.ts";
 import type { Verb } from "../verbs.ts";
+import { FleetError } from "./error.ts";
+import { warn } from "./output.ts";
 
 export interface FleetContext {
   readonly verb: Verb;
@@ -14,20 +14,6 @@ export interface FleetContext {
   readonly settings: Settings;
   readonly io: Io;
   readonly client: FleetClient;
-}
-
-export function printLines(io: Io, lines: readonly string[]): void {
-  if (lines.length > 0) io.out(`${lines.join("\n")}\n`);
-}
-
-/** One line about something that is wrong; the rest of the output stands. */
-export function warn(io: Io, text: string): void {
-  io.err(`circusctl: ${clean(text)}\n`);
-}
-
-/** The one document of `--json`: `{"v": 1, …}`. */
-export function printDocument({ io, settings }: Pick<FleetContext, "io" | "settings">, document: object): void {
-  io.out(`${writeJson(readJson(JSON.stringify({ v: 1, ...document })), settings.indent)}\n`);
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Starts a rollout and shows its progress until it ends, or until nobody wants to see it any more. */
 import { EXIT, type RolloutRecord, type RolloutRequest } from "@circus-cluster/proto";
-import { FleetError } from "../clients/fleet.ts";
 import { hasColour } from "../io.ts";
-import { type FleetContext, printLines } from "./context.ts";
+import type { FleetContext } from "./context.ts";
+import { FleetError } from "./error.ts";
+import { printLines } from "./output.ts";
 import { changeLines, liveLines, planLines } from "./rollout.ts";
 
 export type FollowEnd =

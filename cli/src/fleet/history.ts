@@ -4,7 +4,8 @@ import { hasColour } from "../io.ts";
 import { type Cell, type Column, table } from "../render/table.ts";
 import { localTime, readInstant, relative, timeAndAge } from "../render/time.ts";
 import { UsageError } from "../settings.ts";
-import { type FleetContext, hostFilter, printDocument, printLines, warn } from "./context.ts";
+import { type FleetContext, hostFilter } from "./context.ts";
+import { printDocument, printLines, warn } from "./output.ts";
 import { stateCell } from "./status.ts";
 
 const SINCE_MS = 24 * 3_600_000;

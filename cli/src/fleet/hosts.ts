@@ -3,7 +3,8 @@ import { formatDuration, type HostInfo, type Presence } from "@circus-cluster/pr
 import { hasColour } from "../io.ts";
 import { type Cell, type Column, type Tone, table } from "../render/table.ts";
 import { relative } from "../render/time.ts";
-import { type FleetContext, hostFilter, printDocument, printLines, reportUnknown, warn } from "./context.ts";
+import { type FleetContext, hostFilter, reportUnknown } from "./context.ts";
+import { printDocument, printLines, warn } from "./output.ts";
 
 const TONES: Readonly<Record<Presence, Tone>> = {
   online: "good",

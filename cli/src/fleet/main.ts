@@ -1,16 +1,16 @@
 /** Every verb that concerns the fleet: chooses who does it, connects, turns failures into one line and an exit code. */
 import { EXIT } from "@circus-cluster/proto";
 import type { Request } from "../argv.ts";
-import { FleetClient, FleetError } from "../clients/fleet.ts";
+import { FleetClient } from "../clients/fleet.ts";
 import type { Io } from "../io.ts";
 import { assignWords, propertiesOf } from "../properties.ts";
 import { type Settings, UsageError } from "../settings.ts";
 import type { Verb } from "../verbs.ts";
 import { change, checkScope } from "./change.ts";
 import type { FleetContext } from "./context.ts";
+import { FleetError } from "./error.ts";
 import { history } from "./history.ts";
 import { hosts } from "./hosts.ts";
-import { init } from "./init.ts";
 import { read } from "./read.ts";
 import { restart } from "./restart.ts";
 import { rolloutList, rolloutShow } from "./rollout.ts";
@@ -39,7 +39,6 @@ function workOf(verb: Verb): Work {
 /** @returns the exit code. @throws UsageError, or what `propertiesOf` throws. */
 export async function runFleet(verb: Verb, request: Request, settings: Settings, io: Io): Promise<number> {
   try {
-    if (verb.name === "fleet init") return init(request, settings, io);
     const work = workOf(verb);
     // Mistakes come before the connection.
     if (verb.command === null) assignWords(verb, request.words);

@@ -1,11 +1,12 @@
 /** Reads other than `status`, asked of the agents themselves: `circusctl --all stats`, `--host web1 options W`. */
 import { type CommandSpec, EXIT, formatDuration, type HostOutcome, invariant } from "@circus-cluster/proto";
-import { FleetError } from "../clients/fleet.ts";
 import { propertiesOf } from "../properties.ts";
 import { circusText } from "../render/circus-text.ts";
 import { isObject, readJson } from "../render/json.ts";
 import { clean } from "../render/table.ts";
-import { type FleetContext, printDocument, printLines, targetHosts, warn } from "./context.ts";
+import { type FleetContext, targetHosts } from "./context.ts";
+import { FleetError } from "./error.ts";
+import { printDocument, printLines, warn } from "./output.ts";
 
 /** The local text with the host before each of its lines. Pure. */
 export function hostText(command: string, { host, reply }: HostOutcome): readonly string[] {

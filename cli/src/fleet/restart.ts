@@ -13,8 +13,9 @@ import {
 import { hasColour } from "../io.ts";
 import { durationOption, UsageError } from "../settings.ts";
 import { change } from "./change.ts";
-import { type FleetContext, hostFilter, printDocument, printLines } from "./context.ts";
+import { type FleetContext, hostFilter } from "./context.ts";
 import { follow } from "./follow.ts";
+import { printDocument, printLines } from "./output.ts";
 import { endLines, planLines } from "./rollout.ts";
 
 const ROLLOUT_ONLY = ["batch", "soak", "health-timeout", "max-fail", "detach", "dry-run"];

@@ -7,11 +7,12 @@ import {
   parse,
   type WatcherState,
 } from "@circus-cluster/proto";
-import { FleetError } from "../clients/fleet.ts";
 import { hasColour } from "../io.ts";
 import { type Cell, type Column, type Tone, table } from "../render/table.ts";
-import { type FleetContext, hostFilter, printDocument, printLines, reportUnknown, warn } from "./context.ts";
+import { type FleetContext, hostFilter, reportUnknown } from "./context.ts";
+import { FleetError } from "./error.ts";
 import { ageText, presenceCell } from "./hosts.ts";
+import { printDocument, printLines, warn } from "./output.ts";
 
 const TONES: Readonly<Record<WatcherState, Tone>> = {
   active: "good",

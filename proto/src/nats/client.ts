@@ -24,9 +24,8 @@ const PING_MS = 10_000;
 function natsOptions(options: ConnectOptions): ConnectionOptions {
   const isService = options.mode === "service";
   const retryMs = options.retryMs ?? RETRY_MS;
-  const files = options.tls ?? { ca: null, cert: null, key: null };
-  const hasTls =
-    files.ca !== null || files.cert !== null || options.servers.some((server) => server.startsWith("tls://"));
+  const texts = { ...options.credentials?.tls, ...readTls(options.tls ?? { ca: null, cert: null, key: null }) };
+  const hasTls = Object.keys(texts).length > 0 || options.servers.some((server) => server.startsWith("tls://"));
   return {
     servers: [...options.servers],
     name: options.name,
@@ -42,7 +41,7 @@ function natsOptions(options: ConnectOptions): ConnectionOptions {
     // Else two refusals in a row end the client for good, also one that is admitted again (fleet-protocol §3).
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
-    ...(hasTls ? { tls: readTls(files) } : {}),
+    ...(hasTls ? { tls: texts } : {}),
     ...(options.credentials === null ? {} : { authenticator: authenticator(options.credentials.seed) }),
   };
 }

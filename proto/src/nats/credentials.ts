@@ -12,6 +12,11 @@ const token = v.pipe(
   v.check((text) => parseUserName(text) !== null, "is no name"),
 );
 
+const pem = v.pipe(
+  v.string("is no text"),
+  v.check((text) => text.includes("-----BEGIN "), "is no PEM text"),
+);
+
 /** `fleet` and `name` are subject tokens. */
 const credentialsSchema: Schema<Credentials> = v.strictObject({
   v: v.literal(1, "is another version than 1"),
@@ -19,6 +24,7 @@ const credentialsSchema: Schema<Credentials> = v.strictObject({
   role: v.picklist(ROLES, `is none of ${ROLES.join(", ")}`),
   name: token,
   seed: v.pipe(v.string("is no text"), v.check(isSeed, "is no nkey user seed")),
+  tls: v.optional(v.strictObject({ ca: pem, cert: pem, key: pem })),
 });
 
 /** What the system says of a file, in words for a person. */

@@ -20,6 +20,8 @@ export interface ServerConfigOptions {
   readonly listen: string;
   /** Directory of JetStream. */
   readonly storeDir: string;
+  /** Where the server writes its pid; nowhere without it. */
+  readonly pidFile?: string | null;
   readonly users: readonly ServerUser[];
   /** Public keys of the controllers' second connections, to the account CTL. */
   readonly lockKeys?: readonly string[];
@@ -78,9 +80,11 @@ export function serverConfig(options: ServerConfigOptions): string {
   const streamMiB = options.streamMiB ?? STREAM_MIB;
   const { tls } = options;
   const http = options.http ?? null;
+  const pidFile = options.pidFile ?? null;
   return [
-    `# NATS for the fleet ${options.fleet}; made by "circusctl fleet init", which writes it anew.`,
+    `# NATS for the fleet ${options.fleet}; made by "circusctl fleet", which writes it anew at every change.`,
     `listen: "${address(options.listen, "listen")}"`,
+    ...(pidFile === null ? [] : [`pid_file: ${quoted(pidFile, "path")}`]),
     ...(http === null ? [] : [`http: "${address(http, "http")}"`]),
     "max_payload: 1MB",
     'ping_interval: "10s"',

@@ -5,7 +5,15 @@
 import type { Role } from "../roles.ts";
 import type { Millis } from "../time.ts";
 
-/** The file that `circusctl fleet init` writes for one identity, mode 0600. */
+/** PEM texts. */
+export interface TlsTexts {
+  /** Of the authority that the server's certificate is checked against. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The file that `circusctl fleet init` and `fleet issue` write for one identity, mode 0600. */
 export interface Credentials {
   readonly v: 1;
   readonly fleet: string;
@@ -14,6 +22,8 @@ export interface Credentials {
   readonly name: string;
   /** nkey user seed, `SU…`. Never logged. */
   readonly seed: string;
+  /** Where the fleet has an authority of its own: so one file is all that a host needs. Files named beside it win. */
+  readonly tls?: TlsTexts | undefined;
 }
 
 /** Paths of PEM files; null: not used. */

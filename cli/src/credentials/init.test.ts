@@ -33,16 +33,16 @@ function fakeIo(): { io: Io; text: () => string } {
   return { io, text: () => text };
 }
 
-function start(options: Record<string, string | true>): { exit: number; text: string } {
+async function start(options: Record<string, string | true>): Promise<{ exit: number; text: string }> {
   const { io, text } = fakeIo();
   const request = { verb: "fleet init", words: [], options };
-  return { exit: init(request, settingsOf(request, {}), io), text: text() };
+  return { exit: await init(request, settingsOf(request, {}), io), text: text() };
 }
 
 describe("fleet init", () => {
-  it("writes credentials of everybody and the configuration that knows them, for their owner only", () => {
+  it("writes credentials of everybody and the configuration that knows them, for their owner only", async () => {
     const to = join(dir, "fleet");
-    const { exit, text } = start({
+    const { exit, text } = await start({
       dir: to,
       hosts: "web1,web2",
       viewers: "eve",
@@ -77,9 +77,9 @@ describe("fleet init", () => {
     expect(text).toContain(`export CIRCUSCTL_NATS=nats://127.0.0.1:4333`);
   });
 
-  it("never writes over what is there", () => {
+  it("never writes over what is there", async () => {
     writeFileSync(join(dir, "nats-server.conf"), "mine");
-    expect(() => start({ dir, hosts: "web1" })).toThrow("is there already; nothing was written");
+    await expect(start({ dir, hosts: "web1" })).rejects.toThrow("is there already; nothing was written");
     expect(readdirSync(dir)).toEqual(["nats-server.conf"]);
     expect(readFileSync(join(dir, "nats-server.conf"), "utf8")).toBe("mine");
   });
@@ -90,19 +90,23 @@ describe("fleet init", () => {
     [{ dir: "x", hosts: "web1.example" }, '--hosts: "web1.example" is no name'],
     [{ dir: "x", hosts: "a", fleet: "b c" }, '--fleet "b c" is no name'],
     [{ dir: "x", hosts: "admin" }, "admin is given as agent and as operator: names have to differ"],
-    [{ dir: "x", hosts: "a", listen: "0.0.0.0:4222" }, "--listen 0.0.0.0:4222 can be reached from other machines"],
+    [{ dir: "x", hosts: "a", listen: "0.0.0.0:4222", "no-tls": true }, "--no-tls needs --insecure there"],
+    [{ dir: "x", hosts: "a", tls: true, insecure: true }, "--tls excludes --no-tls and --insecure"],
+    [{ dir: "x", hosts: "a", names: "a b/c" }, "host names and addresses are wanted"],
     [{ dir: "x", hosts: "a", "tls-ca": "ca" }, "--tls-cert, --tls-key and --tls-ca belong together"],
     [{ dir: "x", hosts: "a", "tls-ca": "/no/ca", "tls-cert": "/no/c", "tls-key": "/no/k" }, "/no/ca: no such file"],
     [{ dir: "x", hosts: "a", "no-tls": true, "tls-ca": "ca" }, "--no-tls and --tls-… exclude each other"],
     [{ dir: "x", hosts: "a", all: true }, "fleet init takes no --all"],
     [{ dir: "/proc/x", hosts: "a", listen: "localhost" }, "fleet init: listen"],
-  ])("%j is refused", (options, reason) => {
-    expect(() => start(options)).toThrow(reason);
+  ])("%j is refused", async (options, reason) => {
+    await expect(start(options)).rejects.toThrow(reason);
   });
 
   it("listens beyond loopback with TLS, or when told that it is meant", () => {
     const options = { dir: "x", hosts: "a", listen: "0.0.0.0:4222", insecure: true } as const;
-    expect(initPlan({ options }, settingsOf({ options }, {})).tls).toBeNull();
+    expect(initPlan({ options }, settingsOf({ options }, {})).tls).toEqual({ kind: "none" });
+    const { insecure: _, ...open } = options;
+    expect(initPlan({ options: open }, settingsOf({ options: open }, {})).tls).toEqual({ kind: "own" });
   });
 
   it.each([
