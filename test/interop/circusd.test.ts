@@ -136,8 +136,13 @@ describe("a start", () => {
       sections: { "watcher:bad": { cmd: "/no/such/program", priority: 5 }, "watcher:good": { cmd: "sleep 1000" } },
     });
     await waitFor(async () => (await agent.call("status", { name: "good" }))["status"] === "active", { what: "good" });
+    await agent.program.waitForLine(/\[ERROR\] watcher failed watcher=bad .*no such file.* attempts=5/);
     expect(await agent.call("status")).toMatchObject({ statuses: { bad: "stopped", good: "active" } });
-    expect(agent.program.stderr).toMatch(/\[ERROR\] watcher failed watcher=bad .*no such file/);
+    const ofBad = agent.program.stderr.split("\n").filter((line) => line.includes("watcher=bad"));
+    expect(ofBad).toHaveLength(1);
+    // The good one did not wait for the last attempt.
+    const order = agent.program.stderr.match(/watcher started watcher=good|watcher failed watcher=bad/g);
+    expect(order).toEqual(["watcher started watcher=good", "watcher failed watcher=bad"]);
   });
 
   it("keeps to priorities and to warmup_delay", async () => {

@@ -26,6 +26,28 @@ it("a failure is named at the end and does not stop the rest", async () => {
   expect(seen).toEqual(["a", "b", "c"]);
 });
 
+it("nobody waits for one whose spawn fails and is tried again, but its end is waited for", async () => {
+  const seen: string[] = [];
+  let fail: () => void = () => undefined;
+  let giveUp: (error: Error) => void = () => undefined;
+  const [a, b] = ["a", "b"].map((name) => new FakeWatcher(watcherConfig(name)));
+  a!.onceSpawnFails = (onFailure) => {
+    fail = onFailure;
+    return () => undefined;
+  };
+  const run = new Sequence().run([a!, b!], 0, (watcher) => {
+    seen.push(nameOf(watcher));
+    if (watcher !== a) return Promise.resolve();
+    fail();
+    return new Promise((_, reject) => {
+      giveUp = reject;
+    });
+  });
+  await expect.poll(() => seen).toEqual(["a", "b"]);
+  giveUp(new Error("no such file"));
+  await expect(run).rejects.toMatchObject({ message: "a: no such file" });
+});
+
 it("a watcher that a person took over is left alone", async () => {
   const sequence = new Sequence();
   const seen: string[] = [];
@@ -100,9 +122,7 @@ it("one that waits for what it depends on holds up nobody else", async () => {
     },
     () => (hadTurns = true),
   );
-  await Promise.resolve();
-  await Promise.resolve();
-  expect([started, hadTurns]).toEqual([["last"], true]);
+  await expect.poll(() => [started, hadTurns]).toEqual([["last"], true]);
   release();
   await run;
   expect(started).toEqual(["last", "app"]);

@@ -44,18 +44,29 @@ export class Sequence {
       if (i > 0 && pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#end.signal }).catch(() => undefined);
       if (this.#end.signal.aborted) throw new CircusError("conflict", this.#reason);
       if (this.#taken.has(watcher)) continue;
+      const trouble = spawnTrouble(watcher);
       const done = work(watcher).then(
         () => undefined,
         (error: unknown) => failed(watcher, error),
       );
-      // It may have to wait for what it depends on, and nobody else has to wait with it.
-      if (watcher.config.lifecycle.dependsOn.length > 0) waiting.push(done);
-      else await done;
+      waiting.push(done);
+      // It may have to wait for what it depends on, or be spawned in vain for a while: nobody has to wait with it.
+      if (watcher.config.lifecycle.dependsOn.length === 0) await Promise.race([done, trouble.came]);
+      trouble.forget();
     }
     onTurns();
     await Promise.all(waiting);
     if (failures.length > 0) throw new CircusError("failed", failures.join("; "));
   }
+}
+
+/** Settles when a spawn of the watcher fails. */
+function spawnTrouble(watcher: WatcherControl): { readonly came: Promise<void>; readonly forget: () => void } {
+  let forget: () => void = () => undefined;
+  const came = new Promise<void>((resolve) => {
+    forget = watcher.onceSpawnFails(resolve);
+  });
+  return { came, forget };
 }
 
 /**

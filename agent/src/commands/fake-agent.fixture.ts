@@ -74,6 +74,10 @@ export class FakeWatcher implements WatcherControl {
 
   intent: Intent | null = null;
 
+  onceSpawnFails(_onFailure: () => void): () => void {
+    return () => undefined;
+  }
+
   dependenciesChanged(unmet: readonly string[]): void {
     this.calls.push(`unmet ${unmet.join(" ")}`);
   }

@@ -16,8 +16,19 @@ export function cwdProblem(cwd: string): string | null {
 
 export type Found = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly reason: string };
 
-/** Looks a program up as `execvp` does with the *child's* PATH (reference §2.9). */
-export function findExecutable(file: string, path: string | undefined, cwd: string): Found {
+/** Who is to execute a program, where it is not the agent's own user. */
+export interface Executor {
+  readonly uid: number;
+  mayExecute(path: string): boolean;
+}
+
+/** Looks a program up as `execvp` does with the *child's* PATH and rights (reference §2.9). */
+export function findExecutable(
+  file: string,
+  path: string | undefined,
+  cwd: string,
+  executor: Executor | null = null,
+): Found {
   const isPath = file.includes("/");
   const searched = path ?? "/bin:/usr/bin";
   const candidates = isPath
@@ -31,12 +42,14 @@ export function findExecutable(file: string, path: string | undefined, cwd: stri
         continue;
       }
       accessSync(candidate, constants.X_OK);
-      return { ok: true, path: candidate };
+      if (executor === null || executor.mayExecute(candidate)) return { ok: true, path: candidate };
+      isDenied = true; // what comes later in PATH may do
     } catch (error) {
       isDenied ||= (error as NodeJS.ErrnoException).code === "EACCES";
     }
   }
-  const why = isDenied ? "permission denied" : isPath ? "no such file" : `not found in PATH ${searched}`;
+  const whom = executor === null ? "" : ` for uid ${executor.uid}`;
+  const why = isDenied ? `permission denied${whom}` : isPath ? "no such file" : `not found in PATH ${searched}`;
   return { ok: false, reason: `cannot run '${file}': ${why}` };
 }
 

@@ -1,5 +1,15 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -213,6 +223,35 @@ describe("spawnProcess", () => {
       expect(spawnProcess(spec, () => undefined)).toEqual({ ok: false, reason: `cannot run './private': ${why}` });
     }
   });
+
+  if (process.getuid?.() === 0) {
+    it("looks a program up in PATH with the rights of its user, not the agent's", async () => {
+      const open = mkdtempSync(join(tmpdir(), "spawn-path-"));
+      chmodSync(open, 0o755);
+      for (const [name, mode] of [
+        ["private", 0o700],
+        ["public", 0o755],
+      ] as const) {
+        mkdirSync(join(open, name), { mode });
+        writeFileSync(join(open, name, "tool"), `#!/bin/sh\necho ${name}\n`, { mode: 0o755 });
+      }
+      const PATH = `${join(open, "private")}:${join(open, "public")}:/bin`;
+      const spec = { ...base, argv: ["tool"], env: { PATH }, cwd: "/", gid: 64999, groups: [64999] };
+      const said = async (uid: number | null): Promise<string> => {
+        const spawned = spawnProcess({ ...spec, uid, stdout: "pipe" }, () => undefined);
+        if (!spawned.ok || spawned.stdout === null) throw new Error("did not start");
+        return await textOf(spawned.stdout);
+      };
+      expect(await said(64999)).toBe("public\n");
+      expect(await said(null)).toBe("private\n");
+      chmodSync(join(open, "public"), 0o700);
+      expect(spawnProcess({ ...spec, uid: 64999 }, () => undefined)).toEqual({
+        ok: false,
+        reason: "cannot run 'tool': permission denied for uid 64999",
+      });
+      rmSync(open, { recursive: true });
+    });
+  }
 
   it("takes a user's groups from the host", () => {
     expect(groupsOf("root", 0)).toContain(0);

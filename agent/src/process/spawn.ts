@@ -9,7 +9,7 @@ import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Rlimits } from "../config/rlimits.ts";
 import * as sys from "../sockets/syscalls.ts";
-import { cwdProblem, findExecutable, interpreterOf } from "./executable.ts";
+import { cwdProblem, type Found, findExecutable, interpreterOf } from "./executable.ts";
 import { parseStat } from "./proc-stat.ts";
 import { rlimitLauncher } from "./rlimits.ts";
 import { signalNumber } from "./signals.ts";
@@ -70,7 +70,8 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   if (cwd !== null) return { ok: false, reason: cwd };
   const nul = nulProblem(spec);
   if (nul !== null) return { ok: false, reason: nul };
-  const found = findExecutable(file, spec.env["PATH"], spec.cwd);
+  const groups = spec.uid !== null && maySetGroups() ? spec.groups : null;
+  const found = findAs(spec, groups, file);
   if (!found.ok) return found;
   const launcher = rlimitLauncher(spec.rlimits);
   if (!launcher.ok) return launcher;
@@ -93,10 +94,9 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
     closeOutputs(outputs);
     return { ok: false, ...restore };
   }
-  const groups = spec.uid !== null && maySetGroups() ? spec.groups : null;
   let child: ChildProcess | Error;
   try {
-    child = withGroups(spec, groups, found.path, () =>
+    child = withGroups(spec, groups, () =>
       withNofile(spec.nofile, () =>
         keepingFlags(spec.stdin, () =>
           spawn(program, [...words, ...args], {
@@ -134,18 +134,31 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   };
 }
 
-/** Says too what the user may not execute: with a launcher nobody else would. */
+/** The program, as its user would find it. */
+function findAs(spec: SpawnSpec, groups: readonly number[] | null, file: string): Found {
+  const { uid, env, cwd } = spec;
+  if (uid === null || groups === null) return findExecutable(file, env["PATH"], cwd);
+  const mayExecute = (path: string): boolean => inGroups(gidOf(spec), groups, () => mayExecuteAs(uid, path));
+  try {
+    return findExecutable(file, env["PATH"], cwd, { uid, mayExecute });
+  } catch (error) {
+    if (!(error instanceof sys.SyscallError)) throw error;
+    return { ok: false, reason: `cannot run '${file}': ${error.message}` };
+  }
+}
+
+function gidOf({ gid }: SpawnSpec): number {
+  return gid ?? process.getegid?.() ?? 0;
+}
+
 function withGroups(
-  { uid, gid }: SpawnSpec,
+  spec: SpawnSpec,
   groups: readonly number[] | null,
-  path: string,
   fork: () => ChildProcess | Error,
 ): ChildProcess | Error {
-  if (groups === null || uid === null) return fork();
+  if (groups === null) return fork();
   try {
-    return inGroups(gid ?? process.getegid?.() ?? 0, groups, () =>
-      mayExecuteAs(uid, path) ? fork() : new Error(`permission denied for uid ${uid}`),
-    );
+    return inGroups(gidOf(spec), groups, fork);
   } catch (error) {
     if (error instanceof sys.SyscallError) return error;
     throw error;

@@ -54,6 +54,12 @@ export interface WatcherControl {
   /** What it depends on and is not healthy now; while there is any, a start waits. */
   dependenciesChanged(unmet: readonly string[]): void;
   snapshot(): WatcherSnapshot;
+  /**
+   * Calls `onFailure` once, at the next spawn that fails: from then on a start may take long.
+   *
+   * @returns ends the waiting; harmless twice and afterwards
+   */
+  onceSpawnFails(onFailure: () => void): () => void;
   /** Spawns what is missing; on a stopped watcher starts it. */
   start(cause: Cause): Promise<ChangeInfo>;
   /** @param byHand a person wants it to rest: kept over the agent's lives until a start, restart or reload */

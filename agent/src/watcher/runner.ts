@@ -189,6 +189,12 @@ export class WatcherRunner {
     this.#deps.clearTimer(handle);
   }
 
+  /** A start that fails is one line, at its end; what is tried without end, or beside others, is said each time. */
+  #isSpawnNews(): boolean {
+    const { status, config } = this.state;
+    return status === "active" || config.maxRetry < 0;
+  }
+
   /** One line per change. */
   #log({ kind, data, pid, wid, actor, cause }: EventDraft): void {
     const { log } = this.#deps;
@@ -196,7 +202,7 @@ export class WatcherRunner {
     const text = kind.replaceAll("_", " ");
     if (kind === "watcher_failed") log.error(text, facts);
     else if (
-      kind === "process_spawn_failed" ||
+      (kind === "process_spawn_failed" && this.#isSpawnNews()) ||
       kind === "process_unhealthy" ||
       (kind === "process_exited" && data["expected"] === false)
     ) {

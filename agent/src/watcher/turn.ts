@@ -88,7 +88,7 @@ export class Turn {
   /** The only place where the status changes, and so the only one that announces it. */
   become(status: CircusStatus): void {
     this.patch({ status });
-    const { config, generation, intent, reason, isFailed } = this.state;
+    const { config, generation, intent, reason, isFailed, spawnFailures } = this.state;
     switch (status) {
       case "starting":
         this.emit("watcher_starting", { generation });
@@ -102,7 +102,8 @@ export class Turn {
         return;
       case "stopped":
         this.publish("stop");
-        if (isFailed) this.emit("watcher_failed", { reason });
+        if (isFailed)
+          this.emit("watcher_failed", { reason, ...(spawnFailures > 0 ? { attempts: spawnFailures } : {}) });
         else this.emit("watcher_stopped", intent === null ? {} : { reason: intentText(intent) });
         if (isFailed && config.lifecycle.onFailed === "quit") {
           this.ask({ kind: "escalate", reason: reason ?? "it failed" });

@@ -19,11 +19,18 @@ export class Watcher implements WatcherControl {
   readonly #deps: WatcherDeps;
   readonly #runner: WatcherRunner;
   readonly #waiters = new Map<number, Waiter>();
+  /** Who waits for a spawn that fails. */
+  readonly #failureListeners = new Set<() => void>();
   #lastTicket = 0;
 
   constructor(config: WatcherConfig, deps: WatcherDeps, intent: Intent | null) {
     this.#deps = deps;
-    this.#runner = new WatcherRunner(initialState(config, intent), deps, (ticket, result) =>
+    const spawn: WatcherDeps["spawn"] = (request, onExit) => {
+      const result = deps.spawn(request, onExit);
+      if (!result.ok) this.#tellFailure();
+      return result;
+    };
+    this.#runner = new WatcherRunner(initialState(config, intent), { ...deps, spawn }, (ticket, result) =>
       this.#settle(ticket, result),
     );
   }
@@ -34,6 +41,17 @@ export class Watcher implements WatcherControl {
 
   get status(): CircusStatus {
     return this.#runner.state.status;
+  }
+
+  onceSpawnFails(onFailure: () => void): () => void {
+    this.#failureListeners.add(onFailure);
+    return () => void this.#failureListeners.delete(onFailure);
+  }
+
+  #tellFailure(): void {
+    const listeners = [...this.#failureListeners];
+    this.#failureListeners.clear();
+    for (const listener of listeners) listener();
   }
 
   processes(): readonly ProcessView[] {
