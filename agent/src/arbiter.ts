@@ -15,11 +15,13 @@ import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
 import { formatDiagnostics } from "./config/check.ts";
-import type { AgentConfig, LoadResult } from "./config/types.ts";
+import type { AgentConfig, LoadResult, WatcherConfig } from "./config/types.ts";
 import type { EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
+import { Outputs } from "./output/outputs.ts";
+import type { OutputQueue } from "./output/sinks/queue.ts";
 import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
 import type { SocketItem } from "./sockets/registry.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
@@ -60,6 +62,7 @@ export class Arbiter implements AgentView {
   readonly #orders: Orders;
   readonly #sampler = new StatsSampler();
   readonly #dispatch: Dispatch;
+  readonly #outputs: Outputs;
   readonly #intents: Intents;
   readonly #notifyHub: NotifyHub;
   #fleetDoor: FleetDoor | null = null;
@@ -82,11 +85,13 @@ export class Arbiter implements AgentView {
       clock,
       log: this.log,
     });
+    this.#outputs = new Outputs(this.bus, this.log);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(this.log);
     this.#watchers = new WatcherSet({
-      spawn: createSpawner(sockets, options.nofile),
+      spawn: createSpawner(sockets, this.#outputs, options.nofile),
       sockets,
+      outputs: this.#outputs,
       hub: this.#notifyHub,
       bus: this.bus,
       log: this.log,
@@ -162,6 +167,19 @@ export class Arbiter implements AgentView {
     };
   }
 
+  streamProblem(config: WatcherConfig): string | null {
+    return this.#outputs.problemOf(config);
+  }
+
+  reopenOutputs(): void {
+    this.#outputs.reopen();
+  }
+
+  /** What processes of a running watcher wrote, where its stream is a QueueStream; null: it is none. */
+  outputQueue(watcher: string, stream: "stdout" | "stderr"): OutputQueue | null {
+    return this.#outputs.queueOf(watcher, stream);
+  }
+
   takeOver(watcher: WatcherControl): void {
     this.#orders.takeOver(watcher);
   }
@@ -227,6 +245,7 @@ export class Arbiter implements AgentView {
     try {
       await this.#fleetDoor?.close();
       this.#notifyHub.close();
+      await this.#outputs.close();
       await this.#foundation[Symbol.asyncDispose]();
     } catch (error) {
       this.log.error("not everything could be closed", { reason: reasonOf(error) });

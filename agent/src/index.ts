@@ -10,3 +10,4 @@ export {
 } from "./client.ts";
 export { loadConfig } from "./config/load.ts";
 export type { AgentConfig, Diagnostic, LoadResult } from "./config/types.ts";
+export type { OutputQueue, OutputRecord } from "./output/sinks/queue.ts";

@@ -22,6 +22,7 @@ export const EVENT_KINDS = [
   "process_healthy",
   "process_unhealthy",
   "socket_bound",
+  "log_rotated",
   "command_accepted",
   "command_refused",
   "command_done",

@@ -6,7 +6,7 @@ import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { AgentView } from "../commands/agent-view.ts";
 import type { Cause } from "../watcher/api.ts";
 
-type Commanded = Pick<AgentView, "quit" | "reloadAll">;
+type Commanded = Pick<AgentView, "quit" | "reloadAll" | "reopenOutputs">;
 
 const QUIT_SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
 
@@ -59,7 +59,8 @@ export class ProcessSignals implements Disposable {
 
   #onReopen(reopen: () => void): void {
     reopen();
-    this.#log.info("opened the log anew", { signal: "SIGUSR1" });
+    this.#arbiter?.reopenOutputs();
+    this.#log.info("opened the logs anew", { signal: "SIGUSR1" });
   }
 
   #onReload(): void {

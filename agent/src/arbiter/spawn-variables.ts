@@ -1,5 +1,6 @@
 /** What `$(circus.…)` stands for in `cmd` and `args` at each spawn (reference §2.9). Pure. */
 import { standardOptionOf } from "../commands/options-view.ts";
+import type { StreamConfig } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Lookup } from "../config/variables.ts";
 
@@ -7,10 +8,12 @@ import type { Lookup } from "../config/variables.ts";
 export function spawnLookup(config: WatcherConfig, wid: number, fdOf: (name: string) => number | undefined): Lookup {
   return (path) => {
     const lower = path.toLowerCase();
-    const [, kind, name = ""] = /^(env|sockets|rlimits)\.(.+)$/.exec(lower) ?? [];
+    const [, kind, name = ""] = /^(env|sockets|rlimits|stdout_stream_conf|stderr_stream_conf)\.(.+)$/.exec(lower) ?? [];
     if (kind === "env") return Object.entries(config.env).find(([key]) => key.toLowerCase() === name)?.[1];
     if (kind === "sockets") return fdOf(name)?.toString();
     if (kind === "rlimits") return rlimitText(config, name);
+    if (kind === "stdout_stream_conf") return givenText(config.stdoutStream, name);
+    if (kind === "stderr_stream_conf") return givenText(config.stderrStream, name);
     if (lower === "wid") return String(wid);
     const option = standardOptionOf(config, lower === "use_fds" ? "use_sockets" : lower);
     return option === null ? undefined : pythonText(lower, option.value);
@@ -25,6 +28,12 @@ function pythonText(key: string, value: unknown): string | undefined {
     return key === "graceful_timeout" && Number.isInteger(value) ? value.toFixed(1) : String(value);
   }
   return typeof value === "string" ? value : undefined;
+}
+
+function givenText(stream: StreamConfig | null, name: string): string | undefined {
+  return Object.entries(stream?.given ?? {})
+    .find(([key]) => key === name)?.[1]
+    .toString();
 }
 
 function rlimitText({ rlimits }: WatcherConfig, name: string): string | undefined {

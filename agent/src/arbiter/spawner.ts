@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import type { WatcherConfig } from "../config/types.ts";
 import { socketNames } from "../config/variables.ts";
+import type { Outputs, ProcessOutputs } from "../output/outputs.ts";
 import { buildArgv } from "../process/argv.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
 import { groupsOf } from "../process/thread-rights.ts";
@@ -21,13 +22,18 @@ type Refused = Extract<SpawnResult, { ok: false }>;
 type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
 /** @param nofile the descriptor limit that processes get; null: the agent's own */
-export function createSpawner(sockets: SocketRegistry, nofile: ResourceLimit | null): WatcherDeps["spawn"] {
+export function createSpawner(
+  sockets: SocketRegistry,
+  outputs: Outputs,
+  nofile: ResourceLimit | null,
+): WatcherDeps["spawn"] {
   return ({ config, wid }, onExit) => {
     const credentials = credentialsOf(config);
     if ("reason" in credentials) return credentials;
     const env = envOf(config);
     if (!env.ok) return env;
     const own: BoundSocket[] = [];
+    let captured: ProcessOutputs | null = null;
     try {
       own.push(...openOwn(sockets, config));
       const fds = new Map(sockets.all().map(({ config: { name }, fd }) => [name, fd]));
@@ -40,6 +46,10 @@ export function createSpawner(sockets: SocketRegistry, nofile: ResourceLimit | n
       const { cmd, args, shell, shellArgs } = config;
       const argv = buildArgv({ cmd, args, shell, shellArgs, wid, lookup });
       if (!argv.ok) return argv;
+      const prepared = outputs.prepare(config);
+      if (!prepared.ok) return prepared;
+      captured = prepared.outputs;
+      const { stdout, stderr, exited } = captured;
       const spec: SpawnSpec = {
         argv: argv.words,
         env: env.env,
@@ -47,18 +57,25 @@ export function createSpawner(sockets: SocketRegistry, nofile: ResourceLimit | n
         ...credentials,
         rlimits: config.rlimits,
         stdin: stdinOf(sockets, config),
-        stdout: config.closeChildStdout ? "ignore" : "inherit",
-        stderr: config.closeChildStderr ? "ignore" : "inherit",
+        stdout,
+        stderr,
         fds: config.useSockets ? [...fds.values()] : [],
         nofile,
       };
-      return spawnProcess(spec, ({ code, signal }) => {
+      const result = spawnProcess(spec, ({ code, signal }) => {
+        exited(); // first its last words, then its end
         onExit({ code, signal: signal === null ? null : (SIGNALS[signal] ?? null) });
       });
+      if (result.ok) {
+        captured.begin(result.pid);
+        captured = null;
+      }
+      return result;
     } catch (error) {
       if (error instanceof SocketError) return { ok: false, reason: error.message };
       throw error;
     } finally {
+      captured?.abandon();
       for (const { fd } of own) close(fd); // the process has its own by now
     }
   };

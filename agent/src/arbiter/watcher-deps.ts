@@ -19,7 +19,10 @@ interface World {
 }
 
 /** All but what is between this watcher and the others. */
-type OwnDeps = Omit<WatcherDeps, "healthTurned" | "statusTurned" | "intend" | "escalate">;
+type OwnDeps = Omit<
+  WatcherDeps,
+  "healthTurned" | "statusTurned" | "configTurned" | "outputAtRest" | "intend" | "escalate"
+>;
 
 export function realWatcherDeps({ spawn, sockets, hub, bus, log }: World): OwnDeps {
   const now = (): number => performance.now();

@@ -6,6 +6,7 @@ import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import type { NotifyHub } from "../health/notify.ts";
+import type { Outputs } from "../output/outputs.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherControl } from "../watcher/api.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";
@@ -19,6 +20,7 @@ import { realWatcherDeps } from "./watcher-deps.ts";
 interface World {
   readonly spawn: WatcherDeps["spawn"];
   readonly sockets: SocketRegistry;
+  readonly outputs: Outputs;
   readonly hub: NotifyHub;
   readonly bus: EventBus;
   readonly log: Logger;
@@ -60,12 +62,17 @@ export class WatcherSet {
 
   /** Makes one, stopped. */
   add(config: WatcherConfig): WatcherControl {
-    const { spawn, sockets, hub, bus, intents, giveUp } = this.#world;
+    const { spawn, sockets, outputs, hub, bus, intents, giveUp } = this.#world;
     const log = this.#world.log.child({ watcher: config.name });
     const deps: WatcherDeps = {
       ...realWatcherDeps({ spawn, sockets, hub, bus, log }),
       healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
-      statusTurned: () => this.#demand.turned(watcher),
+      statusTurned: (status) => {
+        if (status === "stopped") outputs.rest(config.name);
+        this.#demand.turned(watcher);
+      },
+      configTurned: (changed) => outputs.configure(changed),
+      outputAtRest: () => outputs.atRest(config.name),
       intend: (intent) => intents.set(config.name, intent),
       escalate: (reason) => giveUp(config.name, reason),
     };

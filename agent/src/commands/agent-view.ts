@@ -1,6 +1,6 @@
 /** What command handlers see of the agent: the arbiter implements it, tests fake it. */
 import type { CircusReply, HostSnapshot, Logger } from "@circus-cluster/proto";
-import type { AgentConfig } from "../config/types.ts";
+import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import type { SocketItem } from "../sockets/registry.ts";
 import type { GONE, Known, ProcessRecord } from "../stats/sampler.ts";
@@ -25,6 +25,11 @@ export interface AgentView {
   /** The record of reference §8.1. */
   sample(pid: number, known: Known | null): ProcessRecord | typeof GONE;
   snapshot(): HostSnapshot;
+
+  /** Why a stream of this configuration cannot be opened; null: it can. */
+  streamProblem(config: WatcherConfig): string | null;
+  /** Log files that were moved away are made anew. */
+  reopenOutputs(): void;
 
   /** Starts those with `autostart` one after another, by priority; null: all. */
   startMany(watchers: readonly WatcherControl[] | null, cause: Cause): Promise<void>;

@@ -5,7 +5,7 @@
 import { CircusError, checkOptions, parseSignal } from "@circus-cluster/proto";
 import { oneLine } from "../config/text.ts";
 import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
-import { applyOptions } from "../watcher/options.ts";
+import { applyOptions, isStreamOption } from "../watcher/options.ts";
 import type { AgentView } from "./agent-view.ts";
 import { matchWatchers } from "./match.ts";
 import { type Checked, type Fields, named, textOf } from "./properties.ts";
@@ -183,6 +183,8 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
     const options = checkOptions(properties["options"] as Fields);
     const applied = applyOptions(watcher.config, options); // again when its turn comes; here for the answer
     if (applied.kind === "refused") throw new CircusError(applied.code, applied.reason);
+    const problem = Object.keys(options).some(isStreamOption) ? agent.streamProblem(applied.config) : null;
+    if (problem !== null) throw new CircusError("conflict", problem);
     return onOne(watcher, async (cause) => {
       await watcher.set(cause, options);
       return {};

@@ -49,6 +49,24 @@ const watcher = spec("watcher");
 const socket = spec("socket");
 const fleet = spec("fleet");
 
+/** Their meaning is checked in `streams.ts`, since it depends on the class. */
+function streamKeys(which: string): readonly KeySpec[] {
+  const key = `${which}_stream`;
+  return [
+    watcher(`${key}.class`, "text", null, `Where ${which} goes; default: FileStream where there is a filename`),
+    watcher(`${key}.filename`, "path", null, "File classes: the file, appended to"),
+    watcher(`${key}.time_format`, "text", null, "strftime format of the time before each line"),
+    watcher(`${key}.max_bytes`, "int", "0", "FileStream: size that the file does not exceed; 0: any"),
+    watcher(`${key}.backup_count`, "int", "0", "FileStream, TimedRotatingFileStream: old files that are kept"),
+    watcher(`${key}.rotate_when`, "text", null, "TimedRotatingFileStream: S, M, H, D, MIDNIGHT or W0 to W6"),
+    watcher(`${key}.rotate_interval`, "int", "1", "TimedRotatingFileStream: every how many of those"),
+    watcher(`${key}.utc`, "bool", "false", "TimedRotatingFileStream: by UTC, not by local time"),
+    watcher(`${key}.color`, "text", null, "FancyStdoutStream: red, green, yellow, blue, magenta, cyan or white"),
+    watcher(`${key}.*`, "text", null, "Other options of Circus, without effect"),
+    watcher(key, "text", null, "Not a key: use its options"),
+  ];
+}
+
 export const KEYS: readonly KeySpec[] = [
   circus("endpoint", "text", "tcp://127.0.0.1:5555", "Command channel: tcp://HOST:PORT or ipc://PATH"),
   circus("endpoint_owner", "text", null, "User that gets the socket file of an ipc:// endpoint"),
@@ -141,8 +159,7 @@ export const KEYS: readonly KeySpec[] = [
   watcher("flapping.*", "text", null, "For the Flapping plugin", EXTRA),
   watcher("on_demand", "bool", "false", "Start at the first connection on one of its sockets"),
   watcher("hooks.*", "text", null, "Callables at moments of a process's life", REFUSED),
-  watcher("stdout_stream*", "text", null, "Where stdout goes", REFUSED),
-  watcher("stderr_stream*", "text", null, "Where stderr goes", REFUSED),
+  ...["stdout", "stderr"].flatMap(streamKeys),
   watcher("virtualenv", "path", null, "Python virtual environment of its processes; needs copy_env"),
   watcher("virtualenv_py_ver", "text", null, "Its Python version, such as 3.11; default: the only one it has"),
   watcher("rlimit_*", "text", null, "Resource limits of its processes, soft and hard; empty: infinity"),

@@ -4,6 +4,7 @@ import { type GlobalEnv, watcherEnv } from "./environment.ts";
 import { resolveLifecycle } from "./lifecycle.ts";
 import { ownSocketNames } from "./own-sockets.ts";
 import type { SectionReader } from "./reader.ts";
+import { resolveStreams } from "./resolve-streams.ts";
 import { readRlimits } from "./rlimits.ts";
 import { printable, quote } from "./text.ts";
 import type { Diagnostic, WatcherConfig } from "./types.ts";
@@ -61,6 +62,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     closeChildStdin: reader.bool("close_child_stdin"),
     closeChildStdout: reader.bool("close_child_stdout"),
     closeChildStderr: reader.bool("close_child_stderr"),
+    ...resolveStreams(reader),
     env: Object.fromEntries(env),
     readyMinUptimeS: reader.duration("ready.min_uptime") / 1000,
     lifecycle: resolveLifecycle(reader),

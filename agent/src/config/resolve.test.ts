@@ -91,6 +91,8 @@ test("a watcher with a command alone has Circus's defaults", () => {
     closeChildStdin: true,
     closeChildStdout: false,
     closeChildStderr: false,
+    stdoutStream: null,
+    stderrStream: null,
     env: {},
     readyMinUptimeS: 2,
     lifecycle: PLAIN_LIFECYCLE,
@@ -179,8 +181,45 @@ describe("one line per mistake", () => {
       `${web}on_demand = 1\nstdin_socket = s\n[socket:s]\nport = 0\n[watcher:b]\ncmd = y\ndepends_on = web`,
       ["circus.ini:9: depends_on: 'web' has 'on_demand' and may never start"],
     ],
-    [`${web}stdout_stream.class = X`, ["circus.ini:3: 'stdout_stream.class' is not supported by this version"]],
-    [`${web}stdout_stream =`, ["circus.ini:3: 'stdout_stream' is not supported by this version"]],
+    [
+      `${web}stdout_stream.class = FileSteam`,
+      ["circus.ini:3: stdout_stream.class: there is no stream class 'FileSteam'; did you mean 'FileStream'?"],
+    ],
+    [
+      `${web}stdout_stream.class = my.Stream`,
+      [
+        "circus.ini:3: stdout_stream.class: a stream class of your own, 'my.Stream', cannot run here (there are " +
+          "FileStream, WatchedFileStream, TimedRotatingFileStream, StdoutStream, FancyStdoutStream, QueueStream)",
+      ],
+    ],
+    [
+      `${web}stdout_stream =`,
+      [
+        "circus.ini:3: stdout_stream: write its options one by one: 'stdout_stream.filename = FILE' or " +
+          "'stdout_stream.class = NAME'",
+      ],
+    ],
+    [
+      `${web}stderr_stream.max_bytes = 10`,
+      [
+        "circus.ini:1: stderr_stream: it needs a 'class' (FileStream, WatchedFileStream, TimedRotatingFileStream, " +
+          "StdoutStream, FancyStdoutStream, QueueStream) or a 'filename'",
+      ],
+    ],
+    [
+      `${web}stdout_stream.filename = x\nstdout_stream.max_bytes = 10MB\nstdout_stream.backup_count = -1`,
+      [
+        "circus.ini:4: stdout_stream.max_bytes: '10MB' is not a whole number",
+        "circus.ini:5: stdout_stream.backup_count: -1 is less than 0",
+      ],
+    ],
+    [
+      `${web}stdout_stream.filename = x\nstdout_stream.class = TimedRotatingFileStream`,
+      [
+        "circus.ini:4: stdout_stream.class: TimedRotatingFileStream needs 'rotate_when' " +
+          "(S, M, H, D, MIDNIGHT, W0, W1, W2, W3, W4, W5, W6)",
+      ],
+    ],
     [`${web}rlimit_nofile =\nrlimit_core = 0`, []],
     [
       `${web}rlimit_files = 3`,

@@ -6,6 +6,7 @@
 import type { SocketConfig } from "../sockets/types.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Rlimits } from "./rlimits.ts";
+import type { StreamConfig } from "./streams.ts";
 
 /** Where a section or key was written. */
 export interface SourceRef {
@@ -86,6 +87,9 @@ export interface WatcherConfig {
   readonly closeChildStdin: boolean;
   readonly closeChildStdout: boolean;
   readonly closeChildStderr: boolean;
+  /** Null: the processes have the agent's own. */
+  readonly stdoutStream: StreamConfig | null;
+  readonly stderrStream: StreamConfig | null;
   /** Complete environment of the watcher's processes, before hooks. */
   readonly env: Readonly<Record<string, string>>;
   /** Seconds a process has to live to count as healthy (`ready.min_uptime`, design §3). */

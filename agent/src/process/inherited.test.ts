@@ -25,28 +25,30 @@ interface Report {
 
 /** An agent in small: starts workers with and without sealing, and says what they got. */
 const PROGRAM = `
-import { once } from "node:events";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { sealInheritedDescriptors, takeStartNofile } from "./inherited.ts";
 import { spawnProcess } from "./spawn.ts";
 import { SocketRegistry } from "../sockets/registry.ts";
-import { nofileLimit } from "../sockets/syscalls.ts";
+import { close, nofileLimit, pipe } from "../sockets/syscalls.ts";
 
 const fdsOf = (pid) => readdirSync("/proc/" + pid + "/fd").map(Number).sort((a, b) => a - b);
 const base = { env: process.env, cwd: "/", uid: null, gid: null, groups: null, rlimits: {}, stdin: "ignore", stdout: "ignore", stderr: "inherit", fds: [] };
 const web = { name: "web", host: "127.0.0.1", port: 0, family: "AF_INET", type: "SOCK_STREAM", backlog: 8, path: null,
   umask: 8, replace: false, interface: null, soReuseport: false, blocking: false };
 // Says when it runs: before that its loader has descriptors of its own open.
-const sleeper = async (spec) => {
+const sleeper = (spec) => {
   const argv = ["sh", "-c", "echo; kill -STOP $$"];
-  const result = spawnProcess({ ...base, argv, stdout: "pipe", ...spec }, () => undefined);
+  const { readEnd, writeEnd } = pipe();
+  const result = spawnProcess({ ...base, argv, stdout: writeEnd, ...spec }, () => undefined);
+  close(writeEnd);
   if (!result.ok) throw new Error(result.reason);
-  await once(result.stdout, "data");
+  readSync(readEnd, Buffer.alloc(1));
+  close(readEnd);
   return result.pid;
 };
 const agentSoft = nofileLimit(0).soft;
 const agentFds = fdsOf("self");
-const unsealed = await sleeper({ nofile: null });
+const unsealed = sleeper({ nofile: null });
 const workerFdsUnsealed = fdsOf(unsealed);
 process.kill(unsealed, "SIGKILL");
 
@@ -56,16 +58,18 @@ const sockets = await SocketRegistry.open([web]);
 const socketFd = sockets.get("web").fd;
 const burst = Array.from({ length: Number(process.argv[2] ?? 0) }, () => openSync("/dev/null", "r"));
 if (process.argv[3] === "closed") burst.forEach(closeSync);
-const worker = await sleeper({ nofile, fds: [socketFd] });
+const worker = sleeper({ nofile, fds: [socketFd] });
 const [, workerSoft, workerHard] = /^Max open files\\s+(\\S+)\\s+(\\S+)/m.exec(readFileSync("/proc/" + worker + "/limits", "utf8"));
 const workerFds = fdsOf(worker);
 process.kill(worker, "SIGKILL");
 
 let workerUlimit = "";
 for (let i = 0; i < 10; i++) {
-  const shell = spawnProcess({ ...base, argv: ["sh", "-c", "ulimit -Sn; ulimit -Hn"], nofile, stdout: "pipe" }, () => undefined);
-  let text = "";
-  for await (const chunk of shell.stdout) text += chunk;
+  const { readEnd, writeEnd } = pipe();
+  spawnProcess({ ...base, argv: ["sh", "-c", "ulimit -Sn; ulimit -Hn"], nofile, stdout: writeEnd }, () => undefined);
+  close(writeEnd);
+  const text = readFileSync(readEnd, "utf8");
+  close(readEnd);
   workerUlimit = workerUlimit === "" || workerUlimit === text ? text : workerUlimit + "then " + text;
 }
 console.log(JSON.stringify({ agentSoft, agentSoftAfter: nofileLimit(0).soft, agentFds, workerFds, workerFdsUnsealed, socketFd,

@@ -6,17 +6,16 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { afterAll, describe, expect, it } from "vitest";
 import { SocketRegistry } from "../sockets/registry.ts";
-import { isNonBlocking, nofileLimit } from "../sockets/syscalls.ts";
+import { close, isNonBlocking, nofileLimit, pipe } from "../sockets/syscalls.ts";
 import type { SocketConfig } from "../sockets/types.ts";
 import { sealInheritedDescriptors } from "./inherited.ts";
 import { type ExitFact, exitCodeOf, type SpawnSpec, spawnProcess } from "./spawn.ts";
@@ -54,18 +53,6 @@ const web: SocketConfig = {
   soReuseport: false,
   blocking: true,
 };
-/** Pipes of this process that were not open `before`; what else opens and closes meanwhile is not our business. */
-const newPipes = (before: readonly string[] = []): string[] =>
-  readdirSync("/proc/self/fd")
-    .flatMap((fd) => {
-      try {
-        return [readlinkSync(`/proc/self/fd/${fd}`)];
-      } catch {
-        return []; // that of the listing itself
-      }
-    })
-    .filter((target) => target.startsWith("pipe:") && !before.includes(target));
-
 /** What a server that nobody started yet says: until then we wait in the queue of the socket. */
 async function ask(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -75,10 +62,13 @@ async function ask(port: number): Promise<string> {
   });
 }
 
-async function textOf(stream: Readable | null): Promise<string> {
-  let text = "";
-  for await (const chunk of stream!) text += String(chunk);
-  return text;
+/** Spawned with a pipe for its stdout, whose text comes when the last has closed it. */
+function spawnSpeaking(spec: SpawnSpec) {
+  const { readEnd, writeEnd } = pipe();
+  const result = spawnProcess({ ...spec, stdout: writeEnd }, () => undefined);
+  close(writeEnd);
+  const stdout = new Socket({ fd: readEnd, readable: true, writable: false });
+  return { result, stdout, text: () => text(stdout) };
 }
 
 /** Runs it to its end. */
@@ -120,10 +110,10 @@ describe("spawnProcess", () => {
     const { fd, address } = sockets.get("WEB")!;
     sealInheritedDescriptors(); // what the test runner was started with
     const argv = sh("echo; kill -STOP $$"); // says when it runs: before that its loader has files open
-    const sleeper = spawnProcess({ ...base, argv, fds: [fd], stdout: "pipe" }, () => undefined);
-    if (!sleeper.ok) throw new Error(sleeper.reason);
-    await once(sleeper.stdout!, "data");
-    const { pid } = sleeper;
+    const { result, stdout } = spawnSpeaking({ ...base, argv, fds: [fd] });
+    if (!result.ok) throw new Error(result.reason);
+    await once(stdout, "data");
+    const { pid } = result;
     const given = readdirSync(`/proc/${pid}/fd`).map(Number);
     process.kill(pid, "SIGKILL");
     expect(given.sort((a, b) => a - b)).toEqual([0, 1, 2, fd]);
@@ -153,24 +143,9 @@ describe("spawnProcess", () => {
     expect(await ended).toMatchObject({ code: 0 });
   });
 
-  it("hands its output back through pipes that the worker can open by name, and closes them", async () => {
-    const before = newPipes();
-    const result = spawnProcess(
-      { ...base, argv: sh("echo out > /dev/stdout; echo err >&2"), stdout: "pipe", stderr: "pipe" },
-      () => undefined,
-    );
-    if (!result.ok) throw new Error(result.reason);
-    expect(await Promise.all([textOf(result.stdout), textOf(result.stderr)])).toEqual(["out\n", "err\n"]);
-    await expect.poll(() => newPipes(before)).toEqual([]);
-  });
-
-  it("closes the pipes of what could not be started", () => {
-    writeFileSync(join(dir, "broken"), "#!/no/such/interpreter\n", { mode: 0o700 });
-    const before = newPipes();
-    expect(spawnProcess({ ...base, argv: ["./broken"], stdout: "pipe", stderr: "pipe" }, () => undefined).ok).toBe(
-      false,
-    );
-    expect(newPipes(before)).toEqual([]);
+  it("gives it descriptors of the agent for its output, which the worker can open by name", async () => {
+    const { text: spoken } = spawnSpeaking({ ...base, argv: sh("echo out > /dev/stdout; echo more") });
+    expect(await spoken()).toBe("out\nmore\n");
   });
 
   it("names the process by pid and the kernel's start time", async () => {
@@ -181,7 +156,6 @@ describe("spawnProcess", () => {
     const fields = readFileSync(`/proc/${result.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
     expect(result.startTicks).toBe(Number(fields[19]));
     expect(Math.abs(result.startedMs - Date.now())).toBeLessThan(1000);
-    expect(result.stdout).toBeNull();
     process.kill(result.pid, "SIGKILL");
     expect(await end).toEqual({ pid: result.pid, code: null, signal: "SIGKILL" });
   });
@@ -192,7 +166,7 @@ describe("spawnProcess", () => {
     const argv = ["/bin/grep", "-E", "^(Uid|Gid|Groups|CapEff|CapPrm):", "/proc/self/status"];
     for (const rlimits of [{}, { core: 0 }]) {
       const spec = { ...base, argv, cwd: "/", uid: 65534, gid: 65533, groups: [65533, 60001, 60002], rlimits };
-      const spawned = spawnProcess({ ...spec, stdout: "pipe" }, () => undefined);
+      const { result: spawned, text: spoken } = spawnSpeaking(spec);
       expect([...mine(), readFileSync("/proc/self/status", "utf8").match(/^Cap.*/gm)]).toEqual(before);
       if (process.getuid!() !== 0) {
         const reason = "cannot run '/bin/grep': the system does not permit it as uid 65534 (EPERM)";
@@ -201,7 +175,7 @@ describe("spawnProcess", () => {
       }
       if (!spawned.ok) throw new Error(spawned.reason);
       const none = "0000000000000000";
-      expect((await textOf(spawned.stdout)).split("\n").map((line) => line.trim().split(/\s+/))).toEqual([
+      expect((await spoken()).split("\n").map((line) => line.trim().split(/\s+/))).toEqual([
         ["Uid:", ..."1111".replaceAll("1", "65534 ").trim().split(" ")],
         ["Gid:", ..."1111".replaceAll("1", "65533 ").trim().split(" ")],
         ["Groups:", "60001", "60002", "65533"],
@@ -237,11 +211,7 @@ describe("spawnProcess", () => {
       }
       const PATH = `${join(open, "private")}:${join(open, "public")}:/bin`;
       const spec = { ...base, argv: ["tool"], env: { PATH }, cwd: "/", gid: 64999, groups: [64999] };
-      const said = async (uid: number | null): Promise<string> => {
-        const spawned = spawnProcess({ ...spec, uid, stdout: "pipe" }, () => undefined);
-        if (!spawned.ok || spawned.stdout === null) throw new Error("did not start");
-        return await textOf(spawned.stdout);
-      };
+      const said = (uid: number | null): Promise<string> => spawnSpeaking({ ...spec, uid }).text();
       expect(await said(64999)).toBe("public\n");
       expect(await said(null)).toBe("private\n");
       chmodSync(join(open, "public"), 0o700);
@@ -269,22 +239,17 @@ describe("spawnProcess", () => {
   it("runs a process under its limits, with its own pid, name and environment", async () => {
     const before = readFileSync("/proc/self/limits", "utf8");
     const script = "ulimit -Ht; ulimit -Hc; ulimit -Sn; ulimit -Hn; echo $PPID $$; tr '\\0' ' ' < /proc/$$/cmdline";
-    const spawned = spawnProcess(
-      { ...base, argv: sh(script), rlimits: { cpu: 77, core: 0, nofile: null }, nofile: null, stdout: "pipe" },
-      () => undefined,
-    );
+    const rlimits = { cpu: 77, core: 0, nofile: null };
+    const { result: spawned, text: spoken } = spawnSpeaking({ ...base, argv: sh(script), rlimits, nofile: null });
     if (!spawned.ok) throw new Error(spawned.reason);
-    const [cpu, core, soft, hard, pids, cmdline] = (await textOf(spawned.stdout)).split("\n");
+    const [cpu, core, soft, hard, pids, cmdline] = (await spoken()).split("\n");
     const most = String(nofileLimit(0).hard);
     expect([cpu, core, soft, hard, pids]).toEqual(["77", "0", most, most, `${process.pid} ${spawned.pid}`]);
     expect(cmdline).toMatch(/^sh -c ulimit/);
     expect(readFileSync("/proc/self/limits", "utf8")).toBe(before);
-    const bare = spawnProcess(
-      { ...base, argv: ["/usr/bin/env"], env: { A: "1", "odd.name": "2" }, rlimits: { core: 0 }, stdout: "pipe" },
-      () => undefined,
-    );
-    if (!bare.ok) throw new Error(bare.reason);
-    expect(await textOf(bare.stdout)).toBe("A=1\nodd.name=2\n");
+    const env = { A: "1", "odd.name": "2" };
+    const bare = spawnSpeaking({ ...base, argv: ["/usr/bin/env"], env, rlimits: { core: 0 } });
+    expect(await bare.text()).toBe("A=1\nodd.name=2\n");
   });
 
   it("says what would be permitted where a limit cannot be raised", () => {

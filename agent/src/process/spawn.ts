@@ -5,8 +5,6 @@
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { Socket } from "node:net";
-import type { Readable } from "node:stream";
 import type { Rlimits } from "../config/rlimits.ts";
 import * as sys from "../sockets/syscalls.ts";
 import { cwdProblem, type Found, findExecutable, interpreterOf } from "./executable.ts";
@@ -15,8 +13,8 @@ import { rlimitLauncher } from "./rlimits.ts";
 import { signalNumber } from "./signals.ts";
 import { inGroups, mayExecuteAs, maySetGroups } from "./thread-rights.ts";
 
-/** The agent's own, /dev/null, or a pipe whose other end comes with the result. */
-type OutputTarget = "inherit" | "ignore" | "pipe";
+/** The agent's own, /dev/null, or a descriptor of the agent. */
+type OutputTarget = "inherit" | "ignore" | number;
 
 export interface SpawnSpec {
   readonly argv: readonly string[];
@@ -50,9 +48,6 @@ interface SpawnedProcess {
   readonly startedMs: number;
   /** Start time of `/proc/PID/stat`, which with the pid names one process; null where it cannot be read. */
   readonly startTicks: number | null;
-  /** With `pipe`, else null. It may still have data after `onExit`, and ends with the last process that writes to it. */
-  readonly stdout: Readable | null;
-  readonly stderr: Readable | null;
 }
 
 export type SpawnResult = ({ readonly ok: true } & SpawnedProcess) | { readonly ok: false; readonly reason: string };
@@ -82,18 +77,8 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
     if (problem !== null) return { ok: false, reason: `cannot run '${file}': ${problem}` };
     words.push(file);
   }
-  let outputs: Outputs;
-  try {
-    outputs = openOutputs(spec);
-  } catch (error) {
-    if (!(error instanceof sys.SyscallError)) throw error;
-    return { ok: false, reason: `cannot run '${file}': no pipe for its output (${error.code})` };
-  }
   const restore = launcher.raise();
-  if (typeof restore !== "function") {
-    closeOutputs(outputs);
-    return { ok: false, ...restore };
-  }
+  if (typeof restore !== "function") return { ok: false, ...restore };
   let child: ChildProcess | Error;
   try {
     child = withGroups(spec, groups, () =>
@@ -104,7 +89,7 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
             cwd: spec.cwd,
             env: { ...spec.env },
             detached: true,
-            stdio: stdioOf(spec, outputs),
+            stdio: stdioOf(spec),
             ...(spec.uid === null ? {} : { uid: spec.uid }),
             ...(spec.gid === null || groups !== null ? {} : { gid: spec.gid }),
           }),
@@ -114,24 +99,14 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   } finally {
     restore();
   }
-  for (const output of outputs) if (output !== null) sys.close(output.writeEnd); // the process has its own
   if (child instanceof Error || child.pid === undefined) {
-    for (const output of outputs) if (output !== null) sys.close(output.readEnd);
     return { ok: false, reason: `cannot run '${file}': ${spawnProblem(child, found.path, spec.uid)}` };
   }
   const { pid } = child;
   child.once("error", () => undefined); // a failed kill() of ours is not news
   child.once("exit", (code, signal) => onExit({ pid, code, signal }));
   child.unref();
-  const [stdout, stderr] = outputs.map((output) => (output === null ? null : readerOf(output.readEnd)));
-  return {
-    ok: true,
-    pid,
-    startedMs: Date.now(),
-    startTicks: startTicksOf(pid),
-    stdout: stdout ?? null,
-    stderr: stderr ?? null,
-  };
+  return { ok: true, pid, startedMs: Date.now(), startTicks: startTicksOf(pid) };
 }
 
 /** The program, as its user would find it. */
@@ -165,33 +140,6 @@ function withGroups(
   }
 }
 
-type Pipe = ReturnType<typeof sys.pipe>;
-type Outputs = readonly [stdout: Pipe | null, stderr: Pipe | null];
-
-/** Pipes of the kernel: Node's own are sockets, on which a worker's `open("/dev/stdout")` fails (ENXIO). */
-function openOutputs(spec: SpawnSpec): Outputs {
-  const stdout = spec.stdout === "pipe" ? sys.pipe() : null;
-  try {
-    return [stdout, spec.stderr === "pipe" ? sys.pipe() : null];
-  } catch (error) {
-    closeOutputs([stdout, null]);
-    throw error;
-  }
-}
-
-function closeOutputs(outputs: Outputs): void {
-  for (const output of outputs) {
-    if (output === null) continue;
-    sys.close(output.readEnd);
-    sys.close(output.writeEnd);
-  }
-}
-
-/** Owns the descriptor from here on. */
-function readerOf(fd: number): Readable {
-  return new Socket({ fd, readable: true, writable: false });
-}
-
 /**
  * libuv makes descriptors 0 to 2 of a child blocking, and with them the open file description that a
  * `stdin_socket` shares with the agent and its other workers: set back what the configuration says.
@@ -213,14 +161,8 @@ function startTicksOf(pid: number): number | null {
   }
 }
 
-function stdioOf(spec: SpawnSpec, [stdout, stderr]: Outputs): StdioOptions {
-  const target = (wanted: OutputTarget, pipe: Pipe | null) =>
-    pipe?.writeEnd ?? (wanted === "inherit" ? "inherit" : "ignore");
-  const stdio: ("ignore" | "inherit" | number)[] = [
-    spec.stdin,
-    target(spec.stdout, stdout),
-    target(spec.stderr, stderr),
-  ];
+function stdioOf(spec: SpawnSpec): StdioOptions {
+  const stdio: ("ignore" | "inherit" | number)[] = [spec.stdin, spec.stdout, spec.stderr];
   const highest = Math.max(2, ...spec.fds);
   for (let fd = 3; fd <= highest; fd++) stdio[fd] = spec.fds.includes(fd) ? fd : "ignore";
   return stdio;

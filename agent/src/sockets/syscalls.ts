@@ -59,7 +59,10 @@ const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
+const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
+/** What a pipe holds unless told otherwise. */
+const PIPE_BYTES = 65_536;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const O_NONBLOCK = 0o4000;
@@ -131,6 +134,11 @@ export function sendNow(fd: number, to: { readonly path: string }, datagram: Uin
     if (error instanceof SyscallError && (error.code === "EAGAIN" || error.code === "EINTR")) return false;
     throw error;
   }
+}
+
+/** Sends some of the bytes on a connected socket and returns how many. @throws SyscallError EAGAIN where the peer takes none now */
+export function sendSome(fd: number, bytes: Uint8Array): number {
+  return call("sendto", fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL, null, 0);
 }
 
 /** `struct epoll_event` is packed on x86-64 only. */
@@ -212,6 +220,19 @@ export function pipe(): { readonly readEnd: number; readonly writeEnd: number } 
   const ends = Buffer.alloc(8);
   call("pipe2", ends, O_CLOEXEC);
   return { readEnd: ends.readInt32LE(0), writeEnd: ends.readInt32LE(4) };
+}
+
+/** What a pipe may hold, as near to `bytes` as the system allows. */
+export function enlargePipe(fd: number, bytes: number): void {
+  for (let size = bytes; size > PIPE_BYTES; size /= 2) {
+    try {
+      call("fcntl", fd, F_SETPIPE_SZ, size);
+      return;
+    } catch (error) {
+      // Beyond pipe-max-size, or this user's share of pipe memory is used up.
+      if (!(error instanceof SyscallError && (error.code === "EPERM" || error.code === "ENOMEM"))) throw error;
+    }
+  }
 }
 
 /** Limits of a resource, such as open descriptors; Infinity for none. */

@@ -2,6 +2,7 @@
 import type { Logger, Millis } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
+import type { CircusStatus } from "./api.ts";
 import type { Intent } from "./state.ts";
 
 interface SpawnRequest {
@@ -48,7 +49,11 @@ export interface WatcherDeps {
   /** All its processes are healthy from now on, or no longer; see `depends_on`. */
   healthTurned(isHealthy: boolean): void;
   /** Its status is another one as soon as this returns. */
-  statusTurned(): void;
+  statusTurned(status: CircusStatus): void;
+  /** Its configuration is another one as soon as this returns. */
+  configTurned(config: WatcherConfig): void;
+  /** Settles when, of a watcher that is stopped, all output is written. */
+  outputAtRest(): Promise<void>;
   /** To be kept over the agent's lives; null: no more. */
   intend(intent: Intent | null): void;
   /** `on_failed = quit`: the agent is to end. */

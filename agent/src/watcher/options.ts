@@ -1,5 +1,6 @@
 /** What `set` does to a watcher's configuration (reference §5.6, "set"). Pure. */
 import type { ErrorCode } from "@circus-cluster/proto";
+import { resolveStream, type StreamConfig, streamRefusal } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 
 /** Where each option of the wire lives in the configuration. */
@@ -55,16 +56,47 @@ export type Applied =
  */
 export function applyOptions(config: WatcherConfig, options: Readonly<Record<string, unknown>>): Applied {
   const changes: Record<string, unknown> = {};
+  const streams: Streams = { stdoutStream: config.stdoutStream, stderrStream: config.stderrStream };
+  let needsReload = false;
   for (const [key, value] of Object.entries(options)) {
+    if (isStreamOption(key)) {
+      const field = key.startsWith("stdout") ? "stdoutStream" : "stderrStream";
+      const problem = applyStream(streams, field, key, value);
+      if (problem !== null) return { kind: "refused", code: "message", reason: problem };
+      // Only a new process gets the pipe.
+      needsReload ||= config[field] === null;
+      continue;
+    }
     const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
     if (field === undefined) return { kind: "refused", code: "message", reason: `unknown key '${key}'` };
     const problem = problemOf(key, value);
     if (problem !== null) return { kind: "refused", code: "message", reason: problem };
     changes[field] = key === "numprocesses" ? Math.max(0, Number(value)) : value;
   }
-  const next: WatcherConfig = { ...config, ...changes };
+  const next: WatcherConfig = { ...config, ...changes, ...streams };
   if (next.singleton && next.numprocesses > 1) return { kind: "refused", code: "conflict", reason: SINGLETON_TEXT };
-  return { kind: "applied", config: next, needsReload: Object.keys(options).some((key) => NEED_RELOAD.has(key)) };
+  needsReload ||= Object.keys(options).some((key) => NEED_RELOAD.has(key));
+  return { kind: "applied", config: next, needsReload };
+}
+
+/** `stdout_stream`, `stderr_stream.filename` … */
+export function isStreamOption(key: string): boolean {
+  return /^std(?:out|err)_stream(?:$|\.)/.test(key);
+}
+
+interface Streams {
+  stdoutStream: StreamConfig | null;
+  stderrStream: StreamConfig | null;
+}
+
+/** `stdout_stream` replaces all, `stdout_stream.K` one option: the class stays (D12, D14). Null, or what is wrong. */
+function applyStream(streams: Streams, field: keyof Streams, key: string, value: unknown): string | null {
+  const [name = "", option] = key.split(/\.(.*)/s);
+  const options = option === undefined ? (value as object) : { ...streams[field]?.given, [option]: value };
+  const resolved = resolveStream(options as Readonly<Record<string, unknown>>);
+  if (resolved.stream === null) return streamRefusal(name, resolved);
+  streams[field] = resolved.stream;
+  return null;
 }
 
 /** Ranges; the types were checked before. A negative number of processes counts as none, as in Circus. */

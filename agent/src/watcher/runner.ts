@@ -70,7 +70,8 @@ export class WatcherRunner {
     }
     const isHealthy = isAllHealthy(step.state);
     if (isHealthy !== isAllHealthy(state)) this.#deps.healthTurned(isHealthy);
-    if (step.state.status !== state.status) this.#deps.statusTurned();
+    if (step.state.status !== state.status) this.#deps.statusTurned(step.state.status);
+    if (step.state.config !== state.config) this.#deps.configTurned(step.state.config);
     if (fleetWord(step.state) !== fleetWord(state)) this.#sinceWallMs = this.#deps.wall();
     return step;
   }

@@ -69,7 +69,9 @@ export class Watcher implements WatcherControl {
   async stop(cause: Cause, byHand: ByHand | null = null): Promise<ChangeInfo> {
     const { actor, command } = cause;
     const intent = byHand === null ? null : { actor: actor ?? "", command, at: this.#deps.wall(), why: byHand.why };
-    return (await this.#ask(cause, { kind: "stop", intent })).info;
+    const { info } = await this.#ask(cause, { kind: "stop", intent });
+    await this.#deps.outputAtRest();
+    return info;
   }
 
   async restart(cause: Cause, newerThan: number | null): Promise<ChangeInfo> {

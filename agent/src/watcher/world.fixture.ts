@@ -48,6 +48,8 @@ export const TEST_CONFIG: WatcherConfig = {
   closeChildStdin: true,
   closeChildStdout: false,
   closeChildStderr: false,
+  stdoutStream: null,
+  stderrStream: null,
   env: {},
   readyMinUptimeS: 2,
   lifecycle: PLAIN_LIFECYCLE,
@@ -247,6 +249,8 @@ export class World {
       watchHealth: ({ lifecycle }) => (lifecycle.healthcheck === null ? null : this.#watch()),
       healthTurned: (isHealthy) => this.turns.push(isHealthy),
       statusTurned: () => undefined,
+      configTurned: () => undefined,
+      outputAtRest: () => Promise.resolve(),
       intend: (intent) => {
         this.kept = intent;
       },

@@ -1,7 +1,15 @@
 /** Options that `set` takes and their types on the wire (reference §5.6, "set"). */
 import { CircusError } from "../errors.ts";
 
-export type OptionType = "integer" | "number" | "integer or string" | "boolean" | "string" | "env";
+export type OptionType =
+  | "integer"
+  | "number"
+  | "integer or string"
+  | "boolean"
+  | "string"
+  | "env"
+  | "stream"
+  | "stream option";
 
 export const SETTABLE: Readonly<Record<string, OptionType>> = {
   numprocesses: "integer",
@@ -26,7 +34,18 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
   args: "string",
   working_dir: "string",
   env: "env",
+  stdout_stream: "stream",
+  stderr_stream: "stream",
 };
+
+/** Of a settable option, `stdout_stream.K` and `stderr_stream.K` among them; undefined: there is none such. */
+function typeOf(key: string): OptionType | undefined {
+  if (/^(?:stdout|stderr)_stream\.[a-z_]+$/.test(key)) return "stream option";
+  return Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
+}
+
+/** Numbers, where a command line has only text (reference §5.6). */
+const STREAM_NUMBER = /\.(?:max_bytes|backup_count)$/;
 
 /**
  * Checks typed values as they come over the wire.
@@ -35,7 +54,7 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
  */
 export function checkOptions(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   for (const [key, value] of Object.entries(options)) {
-    const type = Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
+    const type = typeOf(key);
     if (type === undefined) throw new CircusError("message", `unknown key '${key}'`);
     const problem = problemOf(type, key, value);
     if (problem !== null) throw new CircusError("message", problem);
@@ -60,6 +79,14 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
       const odd = Object.entries(value).find(([, text]) => typeof text !== "string");
       return odd === undefined ? null : `'${odd[0]}' isn't a string`;
     }
+    case "stream":
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return `'${key}' isn't a valid object`;
+      return Object.hasOwn(value, "class") ? null : `'${key}' must have a 'class' key`;
+    case "stream option":
+      if (STREAM_NUMBER.test(key) && typeof value !== "string") {
+        return Number.isInteger(value) ? null : `'${key}' isn't an integer`;
+      }
+      return ["string", "number", "boolean"].includes(typeof value) ? null : `'${key}' isn't a string`;
     default:
       return type satisfies never;
   }
@@ -71,11 +98,12 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
  * @throws CircusError `message`: `unknown key 'x'`, `'max_age' isn't an integer`.
  */
 export function optionFromText(key: string, text: string): unknown {
-  const type = Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
-  if (type === undefined || type === "env") throw new CircusError("message", `unknown key '${key}'`);
+  const type = typeOf(key);
+  if (type === undefined || type === "env" || type === "stream")
+    throw new CircusError("message", `unknown key '${key}'`);
   const number = text.trim() === "" ? Number.NaN : Number(text);
   const value =
-    type === "string"
+    type === "string" || (type === "stream option" && !STREAM_NUMBER.test(key))
       ? text
       : type === "boolean"
         ? ({ true: true, yes: true, on: true, "1": true, false: false, no: false, off: false, "0": false }[

@@ -1,0 +1,167 @@
+/**
+ * A file that output is appended to. It is opened anew when its path no longer leads to it (an outside logrotate
+ * has moved it away, or removed it), and rotated by the rule of its stream class. Only regular files are.
+ */
+import { close, constants, fstat, fstatSync, ftruncate, open, openSync, type Stats, stat, write } from "node:fs";
+import { promisify } from "node:util";
+import type { Target } from "./sink.ts";
+
+const call = {
+  close: promisify(close),
+  fstat: promisify(fstat),
+  ftruncate: promisify(ftruncate),
+  open: promisify(open),
+  stat: promisify(stat),
+  write: promisify(write) as (fd: number, bytes: Uint8Array) => Promise<{ bytesWritten: number }>,
+};
+
+// Non-blocking: a FIFO that nobody reads is an error, not a wait without end.
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
+const MODE = 0o666;
+/** After a rotation that failed the file goes on growing for so long. */
+const ROTATE_PAUSE_MS = 10_000;
+const NEWLINE = 0x0a;
+
+/** What a {@link Rotation} sees of the file. */
+export interface FileState {
+  readonly size: number;
+  /** Its last byte ended a line, or there is none. */
+  readonly isAtLineStart: boolean;
+}
+
+/** When a file is full, and what becomes of it then. */
+export interface Rotation {
+  /** How many of the bytes may still go into the file; 0: rotate first. */
+  admit(bytes: Buffer, file: FileState): number;
+  /** The file was opened: it begins here. */
+  opened(stats: Stats): void;
+  /** Moves the file away and resolves with its new name; null: it is to be emptied. */
+  rotate(path: string): Promise<string | null>;
+}
+
+export interface FileTargetOptions {
+  readonly path: string;
+  /** Null: the file grows. */
+  readonly rotation: Rotation | null;
+  /** Between two looks at whether the path still leads to the file; 0: before each write. */
+  readonly checkEveryMs: number;
+  readonly onRotated?: (movedTo: string | null) => void;
+  readonly onRotationFailed?: (error: unknown) => void;
+  /** Monotonic. */
+  readonly now?: () => number;
+}
+
+export class FileTarget implements Target {
+  readonly name: string;
+  readonly #options: FileTargetOptions;
+  readonly #now: () => number;
+  #fd: number | null = null;
+  #stats: Stats | null = null;
+  #size = 0;
+  #isAtLineStart = true;
+  #checkedMs = Number.NEGATIVE_INFINITY;
+  #noRotationBeforeMs = Number.NEGATIVE_INFINITY;
+
+  private constructor(options: FileTargetOptions) {
+    this.name = options.path;
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** @throws the system's error: its directory does not exist, it may not be written … */
+  static open(options: FileTargetOptions): FileTarget {
+    const target = new FileTarget(options);
+    const fd = openSync(options.path, FLAGS, MODE);
+    target.#take(fd, fstatSync(fd));
+    return target;
+  }
+
+  async write(bytes: Buffer): Promise<number> {
+    await this.#check();
+    const { rotation } = this.#options;
+    if (rotation === null || !this.#mayRotate()) return await this.#append(bytes);
+    let admitted = rotation.admit(bytes, { size: this.#size, isAtLineStart: this.#isAtLineStart });
+    if (admitted === 0) {
+      await this.#rotate(rotation);
+      // An empty file takes something, or the rotation failed and it has to.
+      admitted = rotation.admit(bytes, { size: this.#size, isAtLineStart: this.#isAtLineStart }) || bytes.length;
+    }
+    return await this.#append(admitted < bytes.length ? bytes.subarray(0, admitted) : bytes);
+  }
+
+  reopen(): void {
+    this.#checkedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  async close(): Promise<void> {
+    const fd = this.#fd;
+    this.#fd = null;
+    if (fd !== null) await call.close(fd);
+  }
+
+  #mayRotate(): boolean {
+    return this.#stats?.isFile() === true && this.#now() >= this.#noRotationBeforeMs;
+  }
+
+  async #append(bytes: Buffer): Promise<number> {
+    if (this.#fd === null) throw new Error("the file is closed");
+    const { bytesWritten } = await call.write(this.#fd, bytes);
+    this.#size += bytesWritten;
+    if (bytesWritten > 0) this.#isAtLineStart = bytes[bytesWritten - 1] === NEWLINE;
+    return bytesWritten;
+  }
+
+  /** Others may write to it too: its size is read from time to time. */
+  async #check(): Promise<void> {
+    if (this.#fd !== null && this.#now() - this.#checkedMs < this.#options.checkEveryMs) return;
+    if (this.#fd !== null && this.#stats?.isFile() === false) return;
+    const named = await call.stat(this.name).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+      throw error;
+    });
+    if (this.#fd !== null && named !== null && isSame(named, this.#stats)) this.#size = named.size;
+    else await this.#open();
+    this.#checkedMs = this.#now();
+  }
+
+  /** The new one first: where it cannot be opened, the old one stays. */
+  async #open(): Promise<void> {
+    const fd = await call.open(this.name, FLAGS, MODE);
+    let stats: Stats;
+    try {
+      stats = await call.fstat(fd);
+    } catch (error) {
+      await call.close(fd);
+      throw error;
+    }
+    await this.close();
+    this.#take(fd, stats);
+  }
+
+  #take(fd: number, stats: Stats): void {
+    this.#fd = fd;
+    this.#stats = stats;
+    this.#size = stats.size;
+    this.#isAtLineStart = true;
+    this.#options.rotation?.opened(stats);
+  }
+
+  async #rotate(rotation: Rotation): Promise<void> {
+    try {
+      const movedTo = await rotation.rotate(this.name);
+      if (movedTo === null && this.#fd !== null) {
+        await call.ftruncate(this.#fd, 0);
+        this.#size = 0;
+        this.#isAtLineStart = true;
+      } else await this.#open();
+      this.#options.onRotated?.(movedTo);
+    } catch (error) {
+      this.#noRotationBeforeMs = this.#now() + ROTATE_PAUSE_MS;
+      this.#options.onRotationFailed?.(error);
+    }
+  }
+}
+
+function isSame(a: Stats, b: Stats | null): boolean {
+  return a.ino === b?.ino && a.dev === b.dev;
+}

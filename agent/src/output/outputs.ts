@@ -1,0 +1,200 @@
+/**
+ * The captured output of all watchers (reference §4): pipes for new processes, one channel per stream of a watcher.
+ * A channel is opened by the first process and closed when its watcher is stopped; a restart keeps it.
+ */
+import { type Logger, reasonOf } from "@circus-cluster/proto";
+import type { StreamConfig } from "../config/streams.ts";
+import type { WatcherConfig } from "../config/types.ts";
+import type { EventBus } from "../events/api.ts";
+import { close } from "../sockets/syscalls.ts";
+import type { Capture } from "./capture.ts";
+import { Channel } from "./channel.ts";
+import { type OpenOutput, openOutput } from "./pipe.ts";
+import { SinkPool } from "./sink-pool.ts";
+import { OutputQueue } from "./sinks/queue.ts";
+
+type StreamName = "stdout" | "stderr";
+
+/** For one process, from before its spawn to its end. */
+export interface ProcessOutputs {
+  /** A descriptor for the process, or its kind. */
+  readonly stdout: number | "inherit" | "ignore";
+  readonly stderr: number | "inherit" | "ignore";
+  /** It runs, and has its own copies of the descriptors. */
+  begin(pid: number): void;
+  /** It could not be started. */
+  abandon(): void;
+  /** It has gone: all that it wrote is taken before this returns. */
+  exited(): void;
+}
+
+type Prepared =
+  | { readonly ok: true; readonly outputs: ProcessOutputs }
+  | { readonly ok: false; readonly reason: string };
+
+interface Part {
+  readonly channel: Channel;
+  readonly pipe: OpenOutput;
+  capture: Capture | null;
+}
+
+export class Outputs {
+  readonly #log: Logger;
+  readonly #pool: SinkPool;
+  /** By watcher and stream. */
+  readonly #channels = new Map<string, Channel>();
+  /** By watcher: settles when nothing of it is left to write. */
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(bus: Pick<EventBus, "emit">, log: Logger) {
+    this.#log = log;
+    this.#pool = new SinkPool(({ watcher, stream, log: own }, { file, movedTo, rotations }) => {
+      own.debug("log rotated", { stream, file, rotations });
+      bus.emit({ kind: "log_rotated", watcher, data: { stream, file, moved_to: movedTo, rotations } });
+    });
+  }
+
+  /** One line where a file cannot be opened: then nothing stays open that was not before. */
+  prepare(config: WatcherConfig): Prepared {
+    const parts: Partial<Record<StreamName, Part>> = {};
+    const abandon = (): void => {
+      for (const { pipe } of Object.values(parts)) {
+        close(pipe.readEnd);
+        close(pipe.writeEnd);
+      }
+    };
+    for (const stream of ["stdout", "stderr"] as const) {
+      const wanted = streamOf(config, stream);
+      if (wanted === null) continue;
+      try {
+        parts[stream] = { channel: this.#channel(config.name, stream, wanted), pipe: openOutput(), capture: null };
+      } catch (error) {
+        abandon();
+        return { ok: false, reason: `${stream}_stream: ${openProblem(wanted, error)}` };
+      }
+    }
+    const all = Object.values(parts);
+    return {
+      ok: true,
+      outputs: {
+        stdout: parts.stdout?.pipe.writeEnd ?? (config.closeChildStdout ? "ignore" : "inherit"),
+        stderr: parts.stderr?.pipe.writeEnd ?? (config.closeChildStderr ? "ignore" : "inherit"),
+        abandon,
+        begin: (pid) => {
+          for (const part of all) {
+            close(part.pipe.writeEnd);
+            part.capture = part.channel.attach(part.pipe.readEnd, pid);
+          }
+        },
+        exited: () => {
+          for (const { channel, capture } of all) if (capture !== null) channel.exited(capture);
+        },
+      },
+    };
+  }
+
+  /** Whether a stream could be opened as it is configured; one line where not. */
+  problemOf(config: WatcherConfig): string | null {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const wanted = streamOf(config, stream);
+      if (wanted === null) continue;
+      try {
+        void this.#pool.acquire(wanted, this.#owner(config.name, stream)).release();
+      } catch (error) {
+        return `${stream}_stream: ${openProblem(wanted, error)}`;
+      }
+    }
+    return null;
+  }
+
+  /** The configuration of a watcher has changed: where it writes now, it writes there from now on. */
+  configure(config: WatcherConfig): void {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const channel = this.#channels.get(keyOf(config.name, stream));
+      const wanted = streamOf(config, stream);
+      if (channel === undefined || wanted === null) continue;
+      try {
+        channel.configure(wanted);
+      } catch (error) {
+        this.#log.error("output goes on as before", {
+          watcher: config.name,
+          reason: `${stream}_stream: ${openProblem(wanted, error)}`,
+        });
+      }
+    }
+  }
+
+  /** A watcher is stopped: its files are closed when all is written. */
+  rest(watcher: string): void {
+    const closing: Promise<void>[] = [];
+    for (const stream of ["stdout", "stderr"] as const) {
+      const key = keyOf(watcher, stream);
+      const channel = this.#channels.get(key);
+      if (channel === undefined) continue;
+      this.#channels.delete(key);
+      closing.push(channel.close());
+    }
+    if (closing.length === 0) return;
+    const all: Promise<void> = Promise.all([this.#closing.get(watcher), ...closing]).then(() => {
+      if (this.#closing.get(watcher) === all) this.#closing.delete(watcher);
+    });
+    this.#closing.set(watcher, all);
+  }
+
+  /** Settles when what a stopped watcher's processes wrote is in its files. */
+  async atRest(watcher: string): Promise<void> {
+    await this.#closing.get(watcher);
+  }
+
+  /** The queue of a running watcher's QueueStream; null: it has none. */
+  queueOf(watcher: string, stream: StreamName): OutputQueue | null {
+    const sink = this.#channels.get(keyOf(watcher, stream))?.sink;
+    return sink instanceof OutputQueue ? sink : null;
+  }
+
+  /** Files that were moved away are made anew (SIGUSR1). */
+  reopen(): void {
+    this.#pool.reopen();
+  }
+
+  /** Settles when everything is written, or given up. */
+  async close(): Promise<void> {
+    for (const key of [...this.#channels.keys()]) this.rest(watcherOf(key));
+    await Promise.all(this.#closing.values());
+  }
+
+  #channel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {
+    const key = keyOf(watcher, stream);
+    const channel = this.#channels.get(key) ?? new Channel(this.#pool, this.#owner(watcher, stream), wanted);
+    channel.configure(wanted);
+    this.#channels.set(key, channel);
+    return channel;
+  }
+
+  #owner(watcher: string, stream: StreamName) {
+    return { watcher, stream, log: this.#log.child({ watcher }) };
+  }
+}
+
+const keyOf = (watcher: string, stream: StreamName): string => `${stream} ${watcher}`;
+const watcherOf = (key: string): string => key.slice(key.indexOf(" ") + 1);
+
+/** `close_child_stdout` goes before `stdout_stream`, as in Circus. */
+function streamOf(config: WatcherConfig, stream: StreamName): StreamConfig | null {
+  if (stream === "stdout") return config.closeChildStdout ? null : config.stdoutStream;
+  return config.closeChildStderr ? null : config.stderrStream;
+}
+
+function openProblem({ filename }: StreamConfig, error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : reasonOf(error);
+  const texts: Readonly<Record<string, string>> = {
+    ENOENT: "its directory does not exist",
+    EACCES: "permission denied",
+    EISDIR: "it is a directory",
+    ENOTDIR: "a part of its path is no directory",
+    EROFS: "the file system is read-only",
+    ENXIO: "nobody reads this pipe",
+    EMFILE: "too many open files",
+  };
+  return `cannot open '${filename ?? "a temporary file"}': ${texts[code] ?? code}`;
+}
