@@ -22,7 +22,8 @@ import {
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FleetConfig } from "../../agent/src/config/types.ts";
 import { Outbox } from "../../agent/src/events/outbox.ts";
-import { agentCredentials, startFleetDoor } from "../../agent/src/fleet/door.ts";
+import { agentCredentials } from "../../agent/src/fleet/credentials.ts";
+import { startFleetDoor } from "../../agent/src/fleet/door.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { freePort } from "../support/ports.ts";

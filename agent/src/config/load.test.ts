@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -79,4 +79,35 @@ test("`checkReport` has what `--check --json` prints, without any value of an en
 test("`shortPath` takes the shorter way", () => {
   expect(shortPath("/etc/circus/a.ini", "/etc/circus")).toBe("a.ini");
   expect(shortPath("/etc/a.ini", "/home/someone/work/here")).toBe("/etc/a.ini");
+});
+
+test("files that [fleet] names are looked at, with the line of their key", () => {
+  const seed = (role: string, name: string): string =>
+    JSON.stringify({
+      v: 1,
+      fleet: "main",
+      role,
+      name,
+      seed: "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY",
+    });
+  put("f/good.creds", seed("agent", "box"));
+  put("f/other.creds", seed("agent", "web9"));
+  put("f/open.creds", seed("agent", "box"));
+  for (const name of ["good", "other"]) chmodSync(join(root, `f/${name}.creds`), 0o600);
+  chmodSync(join(root, "f/open.creds"), 0o644);
+  const fleet = (credentials: string, more = ""): string =>
+    `[watcher:w]\ncmd = x\n[fleet]\nnats_url = nats://h\ncredentials = ${join(root, credentials)}\n${more}`;
+  put("f/good.ini", fleet("f/good.creds"));
+  expect(lines("f/good.ini")).toEqual([]);
+  expect(load("f/good.ini").config?.fleet?.host).toBe("box");
+  put("f/none.ini", fleet("f/none.creds", `tls_ca = ${join(root, "f/no.pem")}\n`));
+  expect(lines("f/none.ini")).toEqual([
+    `f/none.ini:5: credentials ${join(root, "f/none.creds")}: no such file`,
+    `f/none.ini:6: TLS ca ${join(root, "f/no.pem")}: no such file`,
+  ]);
+  expect(load("f/none.ini").config).toBeNull();
+  put("f/open.ini", fleet("f/open.creds"));
+  expect(lines("f/open.ini")[0]).toMatch(/^f\/open\.ini:5: .*others may read it \(mode 644\)/);
+  put("f/other.ini", fleet("f/other.creds"));
+  expect(lines("f/other.ini")[0]).toMatch(/:5: .*they are of the agent web9 of fleet main, not of the agent box/);
 });

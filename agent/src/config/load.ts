@@ -2,10 +2,11 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
+import { fleetFileProblems } from "../fleet/credentials.ts";
 import { type ParsedFile, parseFile } from "./lines.ts";
 import { type ResolveContext, resolve } from "./resolve.ts";
 import { globMatch, isGlob, printable } from "./text.ts";
-import type { Diagnostic, LoadResult, SourceRef } from "./types.ts";
+import type { AgentConfig, Diagnostic, LoadResult, SourceRef } from "./types.ts";
 import { envLookup, substitute } from "./variables.ts";
 
 /** Larger than any configuration, small enough to hold. */
@@ -28,8 +29,24 @@ export function loadConfig(path: string, ctx: ResolveContext = hostContext()): L
   const parsed = parseFile(file, main.text);
   const diagnostics: Diagnostic[] = [];
   const includes = readIncludes(parsed, ctx, diagnostics);
-  const result = resolve([parsed, ...includes], ctx);
-  return { config: result.config, diagnostics: [...diagnostics, ...result.diagnostics] };
+  const files = [parsed, ...includes];
+  const result = resolve(files, ctx);
+  const missing = result.config === null ? [] : fleetFiles(result.config, files);
+  return {
+    config: missing.length === 0 ? result.config : null,
+    diagnostics: [...diagnostics, ...result.diagnostics, ...missing],
+  };
+}
+
+/** The files that `[fleet]` names: a host that cannot join its fleet should not find out later. */
+function fleetFiles({ fleet }: AgentConfig, files: readonly ParsedFile[]): readonly Diagnostic[] {
+  if (fleet === null) return [];
+  const entries = files.flatMap((file) => file.sections.find(({ name }) => name === "fleet")?.entries ?? []);
+  return fleetFileProblems(fleet).map(({ key, problem }) => ({
+    severity: "error",
+    at: entries.find((entry) => entry.key === key)?.at ?? null,
+    message: problem,
+  }));
 }
 
 function readIncludes(main: ParsedFile, ctx: ResolveContext, diagnostics: Diagnostic[]): ParsedFile[] {

@@ -22,7 +22,6 @@ import {
   FleetConnectError,
   type FleetConnection,
   type FleetStatus,
-  readCredentials,
 } from "@circus-cluster/proto/nats";
 import type { Dispatch } from "../commands/agent-view.ts";
 import { Answers } from "../commands/answers.ts";
@@ -31,6 +30,7 @@ import { NatsDoor } from "../doors/nats.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Outbox } from "../events/outbox.ts";
 import { Complaints } from "./complaints.ts";
+import { agentCredentials } from "./credentials.ts";
 
 const HEARTBEAT_MS = 5000;
 const JITTER = 0.1;
@@ -61,20 +61,6 @@ export interface FleetDoor extends AsyncDisposable {
   readonly isConnected: boolean;
   /** Sends what is left (for at most some seconds), says goodbye, closes. The outbox stays open. */
   close(): Promise<void>;
-}
-
-/** The credentials of the configuration, checked against it. @throws Error with one line. */
-export function agentCredentials(config: FleetConfig): Credentials | null {
-  if (config.credentials === null) return null;
-  const credentials = readCredentials(config.credentials);
-  const { fleet, role, name } = credentials;
-  if (fleet !== config.fleet || role !== "agent" || name !== config.host) {
-    throw new Error(
-      `credentials ${config.credentials}: they are of the ${role} ${name} of fleet ${fleet}, ` +
-        `not of the agent ${config.host} of fleet ${config.fleet}`,
-    );
-  }
-  return credentials;
 }
 
 /**

@@ -7,7 +7,7 @@
  * it may write to it, and that is the process alone, whatever user it runs as.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, lstatSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
@@ -26,6 +26,9 @@ const BURST_MAX = 64;
 const WAIT_MS = 1000;
 /** A path of the kernel has 107 bytes; a name of ours has 24. */
 const DIRECTORY_MAX = 80;
+const PREFIX = "circusd-notify-";
+/** Locked while its agent lives. */
+const LOCK = "lock";
 
 interface Open {
   readonly path: string;
@@ -36,7 +39,7 @@ export class NotifyHub {
   readonly #log: Logger;
   readonly #sockets = new Map<number, Open>();
   readonly #buffer = Buffer.alloc(DATAGRAM_MAX);
-  #directory: string | null = null;
+  #directory: { readonly path: string; readonly lockFd: number } | null = null;
   #epoll = -1;
   #isWaiting = false;
 
@@ -71,7 +74,9 @@ export class NotifyHub {
   /** Closes all; the thread ends by itself within a second. */
   close(): void {
     for (const [fd, { path }] of this.#sockets) this.#close(fd, path);
-    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory === null) return;
+    rmSync(this.#directory.path, { recursive: true, force: true });
+    closeSync(this.#directory.lockFd);
     this.#directory = null;
   }
 
@@ -84,12 +89,17 @@ export class NotifyHub {
   }
 
   #home(): string {
-    if (this.#directory !== null) return this.#directory;
+    if (this.#directory !== null) return this.#directory.path;
     const base = Buffer.byteLength(tmpdir()) < DIRECTORY_MAX - 24 ? tmpdir() : "/tmp";
-    const directory = mkdtempSync(join(base, "circusd-notify-"));
-    chmodSync(directory, 0o711);
-    this.#directory = directory;
-    return directory;
+    removeStale(base);
+    const path = mkdtempSync(join(base, PREFIX));
+    // Locked before it has its name: nobody ever sees it free.
+    const lockFd = openSync(join(path, `${LOCK}.new`), "a", 0o600);
+    sys.tryLock(lockFd);
+    renameSync(join(path, `${LOCK}.new`), join(path, LOCK));
+    chmodSync(path, 0o711);
+    this.#directory = { path, lockFd };
+    return path;
   }
 
   async #wait(): Promise<void> {
@@ -114,5 +124,36 @@ export class NotifyHub {
       if (length === null) return;
       open.onMessage(this.#buffer.toString("utf8", 0, length));
     }
+  }
+}
+
+/**
+ * Removes what killed agents of this user left. Not in the state directory, which a worker of another user could not
+ * enter; whose agent lives is told by the lock, since others may see other pids.
+ */
+function removeStale(base: string): void {
+  for (const name of readdirSync(base)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const path = join(base, name);
+    try {
+      if (isOwnDirectory(path) && !isLocked(join(path, LOCK))) rmSync(path, { recursive: true, force: true });
+    } catch {
+      // another agent has just removed it, or it is not what it looks like
+    }
+  }
+}
+
+function isOwnDirectory(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && found.uid === process.geteuid?.();
+}
+
+/** @throws Error of the system where there is no lock (yet): its agent may be just about to take it */
+function isLocked(path: string): boolean {
+  const fd = openSync(path, "r+");
+  try {
+    return !sys.tryLock(fd);
+  } finally {
+    closeSync(fd);
   }
 }

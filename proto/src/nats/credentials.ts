@@ -7,6 +7,8 @@ import { issueText, parse, type Schema, v } from "../schema.ts";
 import { isSeed } from "./nkey.ts";
 import type { Credentials, TlsFiles } from "./types.ts";
 
+export type { Credentials } from "./types.ts";
+
 const token = v.pipe(
   v.string("is no text"),
   v.check((text) => parseUserName(text) !== null, "is no name"),
