@@ -12,6 +12,7 @@ const PURE = [
   "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,streams,own-sockets,log-output,multicast}.ts",
   "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin}.ts",
   "agent/src/{options,config/lifecycle,health/judge,health/messages}.ts",
+  "agent/src/arbiter/descriptor-budget.ts",
   "agent/src/process/{argv,proc-stat,proc-net}.ts",
   "agent/src/stats/{series,subscriptions}.ts",
   "agent/src/output/{lines,prefix}.ts",

@@ -7,6 +7,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
+import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
 import { Orders } from "./arbiter/orders.ts";
@@ -22,6 +23,7 @@ import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
 import { Outputs } from "./output/outputs.ts";
 import type { OutputQueue } from "./output/sinks/queue.ts";
+import { ownDescriptors } from "./process/inherited.ts";
 import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
 import type { SocketItem } from "./sockets/registry.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
@@ -65,6 +67,8 @@ export class Arbiter implements AgentView {
   readonly #outputs: Outputs;
   readonly #intents: Intents;
   readonly #notifyHub: NotifyHub;
+  /** As they were before the first process. */
+  readonly #descriptors: Descriptors = ownDescriptors();
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
   #end: ArbiterEnd | null = null;
@@ -115,6 +119,11 @@ export class Arbiter implements AgentView {
    */
   static async open(options: ArbiterOptions): Promise<Arbiter> {
     const foundation = await layFoundation(options.config, clock, options.log);
+    const problem = budgetProblem(options.config.watchers, ownDescriptors());
+    if (problem !== null) {
+      await foundation[Symbol.asyncDispose]();
+      throw new CircusError("os", problem);
+    }
     const arbiter = new Arbiter(options, foundation);
     try {
       await arbiter.#joinFleet();
@@ -152,6 +161,13 @@ export class Arbiter implements AgentView {
 
   sample(pid: number, known: Known | null): ProcessRecord | typeof GONE {
     return this.#sampler.sample(pid, known);
+  }
+
+  roomProblem(watcher: WatcherControl, numprocesses: number): string | null {
+    const configs = this.watchers().map(({ config }) =>
+      config.name === watcher.config.name ? { ...config, numprocesses } : config,
+    );
+    return budgetProblem(configs, this.#descriptors);
   }
 
   snapshot(): HostSnapshot {

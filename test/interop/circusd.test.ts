@@ -10,6 +10,7 @@ import { projectRoot, type Result, run, startProgram } from "../support/process.
 import { python } from "../support/python.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
+import { type ZmqReply, zmqCall } from "../support/zmq-call.ts";
 
 let dir: TempDir;
 beforeEach(async () => {
@@ -113,6 +114,28 @@ describe("what is in the way ends circusd with one clear line and exit 1, before
       code: 1,
       stderr: expect.stringMatching(/^circusd: cannot write pid file/) as string,
     });
+  });
+
+  it("more processes than circusd has descriptors for, and `incr` and `set` say so too", async () => {
+    const watcher = { "healthcheck.type": "notify", cmd: "sleep 1000", numprocesses: 300 };
+    const file = await dir.write("many.ini", iniText({ circus: await circus(), "watcher:w": watcher }));
+    const limited = `ulimit -n 300; exec ${projectRoot}/node_modules/.bin/circusd`;
+    const result = await run("/bin/sh", ["-c", `${limited} ${file}`]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(
+      /^circusd: 300 processes need 300 descriptors of circusd, which has \d+ left of its limit 300; raise the limit .*\n$/,
+    );
+    const sections = await circus();
+    const few = await dir.write("few.ini", iniText({ circus: sections, "watcher:w": { ...watcher, numprocesses: 1 } }));
+    await using agent = await startProgram("/bin/sh", ["-c", `${limited} ${few}`]);
+    await agent.waitForLine(/watcher started/);
+    const ask = (command: string, properties: object): Promise<ZmqReply> =>
+      zmqCall(String(sections["endpoint"]), { command, properties: { name: "w", ...properties } }, 10_000);
+    const refused = { status: "error", errno: 5, reason: expect.stringContaining("lower numprocesses") as string };
+    expect(await ask("incr", { nb: 299 })).toMatchObject(refused);
+    expect(await ask("set", { options: { numprocesses: 300 } })).toMatchObject(refused);
+    expect(await ask("numprocesses", {})).toMatchObject({ numprocesses: 1 });
+    expect(await ask("incr", { nb: 1, waiting: true })).toMatchObject({ numprocesses: 2 });
   });
 
   it("another circusd with the same state directory, or on the same ipc endpoint", async () => {

@@ -25,6 +25,8 @@ export interface AgentView {
   /** The record of reference §8.1. */
   sample(pid: number, known: Known | null): ProcessRecord | typeof GONE;
   snapshot(): HostSnapshot;
+  /** Why this watcher cannot have so many processes beside all others; null: it can (design §3). */
+  roomProblem(watcher: WatcherControl, numprocesses: number): string | null;
 
   /** Why a stream of this configuration cannot be opened; null: it can. */
   streamProblem(config: WatcherConfig): string | null;

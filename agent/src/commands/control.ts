@@ -74,6 +74,13 @@ function newerThan(properties: Checked): number | null {
   return typeof value === "number" ? value : null;
 }
 
+/** @throws CircusError `conflict` where the agent has no descriptors for so many; fewer than now are always right. */
+function checkRoom(agent: AgentView, watcher: WatcherControl, numprocesses: number): void {
+  if (numprocesses <= watcher.config.numprocesses) return;
+  const problem = agent.roomProblem(watcher, numprocesses);
+  if (problem !== null) throw new CircusError("conflict", problem);
+}
+
 /** `incr` and `decr`. A singleton does not change, and that is no error (reference §5.6). */
 function resize(direction: 1 | -1): Control {
   return (agent, properties) => {
@@ -83,6 +90,7 @@ function resize(direction: 1 | -1): Control {
       const fields = { numprocesses: watcher.config.numprocesses, singleton: true };
       return { watcher: watcher.config.name, isQuick: true, run: () => Promise.resolve(fields) };
     }
+    checkRoom(agent, watcher, watcher.config.numprocesses + delta);
     return onOne(watcher, async (cause) => ({ numprocesses: await watcher.addProcesses(cause, delta) }));
   };
 }
@@ -185,6 +193,7 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
     if (applied.kind === "refused") throw new CircusError(applied.code, applied.reason);
     const problem = Object.keys(options).some(isStreamOption) ? agent.streamProblem(applied.config) : null;
     if (problem !== null) throw new CircusError("conflict", problem);
+    checkRoom(agent, watcher, applied.config.numprocesses);
     return onOne(watcher, async (cause) => {
       await watcher.set(cause, options);
       return {};

@@ -198,6 +198,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       children: [],
       ...(known === null ? {} : { started: known.startedMs / 1000, wid: known.wid }),
     }),
+    roomProblem: (_, numprocesses) => (numprocesses > 1000 ? "no room" : null),
     snapshot: () => ({ v: 1, epoch: 1, seq: 2, time: 3, version: "x", labels: {}, watchers: [] }),
     startMany: (some) => called(`startMany ${names(some)}`),
     stopMany: (some) => called(`stopMany ${names(some)}`),

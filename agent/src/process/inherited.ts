@@ -30,6 +30,11 @@ export function takeStartNofile(env: NodeJS.ProcessEnv): ResourceLimit | null {
   return soft !== null && Number.isInteger(soft) && soft > 0 ? { soft: Math.min(soft, hard), hard } : null;
 }
 
+/** The agent's own limit, and how many it has open at this moment. */
+export function ownDescriptors(): { readonly limit: number; readonly base: number } {
+  return { limit: nofileLimit(0).soft, base: readdirSync("/proc/self/fd").length };
+}
+
 function parentSoft(): number | null {
   try {
     const line = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${process.ppid}/limits`, "utf8"));
