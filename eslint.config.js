@@ -16,6 +16,7 @@ const PURE = [
   "agent/src/process/{argv,proc-stat,proc-net}.ts",
   "agent/src/stats/{series,subscriptions}.ts",
   "agent/src/output/{lines,prefix}.ts",
+  "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
   "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
   "cli/src/argv.ts",
 ];

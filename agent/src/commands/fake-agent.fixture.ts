@@ -161,6 +161,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       loglevel: null,
       logoutput: null,
       stateDir: null,
+      debug: false,
     },
     watchers: watchers.map((watcher) => watcher.config),
     sockets: [],

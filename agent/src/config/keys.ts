@@ -3,7 +3,7 @@
  * lists all come from here. Pure data. Source: reference §1.6, §3.1; design §3, §4.
  */
 
-export type SectionKind = "circus" | "watcher" | "socket" | "fleet";
+export type SectionKind = "circus" | "watcher" | "plugin" | "socket" | "fleet";
 
 type KeyType = "text" | "path" | "bool" | "int" | "float" | "duration" | "mask" | "signal" | "list" | "labels";
 
@@ -46,6 +46,7 @@ const EXTRA: Part = { isExtra: true };
 
 const circus = spec("circus");
 const watcher = spec("watcher");
+const plugin = spec("plugin");
 const socket = spec("socket");
 const fleet = spec("fleet");
 
@@ -167,6 +168,9 @@ export const KEYS: readonly KeySpec[] = [
   watcher("env", "text", null, "Not a key: use an [env:NAME] section", IGNORED),
   watcher("rlimits", "text", null, "Not a key: use rlimit_NAME", IGNORED),
   watcher("loop", "text", null, "Not a key", IGNORED),
+
+  plugin("use", "text", null, "Class name of the plugin"),
+  plugin("python", "path", null, "Python that runs it, also where it is built in"),
 
   socket("host", "text", "localhost", "Address to bind to"),
   socket("port", "int", "8080", "Port; 0: any free one", { min: 0, max: 65_535 }),

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve as resolvePath } from "node:path";
+import { fileURLToPath } from "node:url";
 import { fleetFileProblems } from "../fleet/credentials.ts";
 import { type ParsedFile, parseFile } from "./lines.ts";
 import { type ResolveContext, resolve } from "./resolve.ts";
@@ -15,7 +16,12 @@ const FILES_MAX = 10_000;
 
 /** The process's own surroundings. */
 function hostContext(): ResolveContext {
-  return { osEnv: process.env, cwd: process.cwd(), shortHostName: hostname().split(".")[0] ?? "" };
+  return {
+    osEnv: process.env,
+    cwd: process.cwd(),
+    shortHostName: hostname().split(".")[0] ?? "",
+    pluginProgram: [process.execPath, fileURLToPath(new URL("../../bin/circus-plugin.js", import.meta.url))],
+  };
 }
 
 /** Loads the configuration at `path`, relative to `ctx.cwd`. Never throws for what is in, or missing from, a file. */

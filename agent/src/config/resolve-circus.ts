@@ -13,7 +13,6 @@ export const UNIX_PATH_BYTES_MAX = 107;
 
 export function resolveCircus(reader: SectionReader): CircusSection {
   reader.checkKeys();
-  reader.bool("debug");
   // As in Circus, naming the endpoint switches it on.
   const statsd = reader.bool("statsd") || reader.has("stats_endpoint");
   checkEndpoints(reader, statsd ? ENDPOINTS : ENDPOINTS.filter((key) => key !== "stats_endpoint"));
@@ -32,6 +31,7 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     loglevel: logLevel(reader),
     logoutput: logOutput(reader),
     stateDir: reader.optional("state_dir"),
+    debug: reader.bool("debug"),
   };
 }
 

@@ -27,6 +27,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
   const lookup = envLookup(new Map([...scope.env.all, ...env]));
   reader.expandTextBy(lookup);
   const extra = reader.checkKeys().map(({ key, value }): [string, string] => [key, substitute(value, lookup)]);
+  const virtualenv = reader.optional("virtualenv");
   const watcher: WatcherConfig = {
     name,
     at: reader.section.at,
@@ -43,7 +44,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     rlimits: readRlimits(reader),
     copyEnv,
     copyPath: reader.bool("copy_path"),
-    virtualenv: absolute(reader.optional("virtualenv"), scope.cwd),
+    virtualenv: virtualenv === null ? null : absolute(virtualenv, scope.cwd),
     virtualenvPyVer: reader.optional("virtualenv_py_ver"),
     autostart: reader.bool("autostart"),
     onDemand: reader.bool("on_demand"),
@@ -75,8 +76,8 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
 }
 
 /** As the daemon sees it, for a process may run in another directory. */
-function absolute(path: string | null, cwd: string): string | null {
-  return path === null || path.startsWith("/") ? path : `${cwd.replace(/\/$/, "")}/${path}`;
+export function absolute(path: string, cwd: string): string {
+  return path.startsWith("/") ? path : `${cwd.replace(/\/$/, "")}/${path}`;
 }
 
 function idOf(text: string | null): string | number | null {

@@ -48,6 +48,7 @@ test("an empty file gives Circus's defaults and a warning that nothing will run"
       loglevel: null,
       logoutput: null,
       stateDir: null,
+      debug: false,
     },
     watchers: [],
     sockets: [],
@@ -233,7 +234,10 @@ describe("one line per mistake", () => {
     ],
     [`${web}rlimit_as = -2`, ["circus.ini:3: rlimit_as: -2 is less than 0"]],
     [`${web}hooks.before_start = a.b`, ["circus.ini:3: 'hooks.before_start' is not supported by this version"]],
-    [`${web}[plugin:flapping]\nuse = x`, ["circus.ini:3: [plugin:flapping] is not supported by this version"]],
+    [
+      `${web}[plugin:flapping]\nretry_in = 3`,
+      ["circus.ini:3: [plugin:flapping] has no 'use', the class name of the plugin"],
+    ],
     [
       `${web}[circus]\nstatsd = maybe`,
       ["circus.ini:4: statsd: 'maybe' is not yes or no (also true, on, 1; false, off, 0)"],

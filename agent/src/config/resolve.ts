@@ -10,6 +10,7 @@ import type { Entry, ParsedFile } from "./lines.ts";
 import { SectionReader } from "./reader.ts";
 import { resolveCircus } from "./resolve-circus.ts";
 import { resolveFleet } from "./resolve-fleet.ts";
+import { checkPluginNames, resolvePlugin } from "./resolve-plugin.ts";
 import { checkSockets, type LocatedSocket, resolveSocket } from "./resolve-socket.ts";
 import { checkWatcherNames, resolveWatcher } from "./resolve-watcher.ts";
 import { type MergedSection, mergeFiles } from "./sections.ts";
@@ -21,6 +22,8 @@ export interface ResolveContext {
   readonly osEnv: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly shortHostName: string;
+  /** What runs a built-in plugin: program and first arguments. @default one in PATH */
+  readonly pluginProgram?: readonly string[];
 }
 
 const KINDS: readonly SectionKind[] = ["circus", "watcher", "socket", "fleet"];
@@ -40,6 +43,7 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
   let circusSection: MergedSection = { name: "circus", at: { file: main, line: 1 }, entries: new Map() };
   let fleet: FleetConfig | null = null;
   const watcherSections: MergedSection[] = [];
+  const pluginSections: MergedSection[] = [];
   const sockets: LocatedSocket[] = [];
   for (const section of sections) {
     const { name } = section;
@@ -48,10 +52,8 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
     else if (name.startsWith("watcher:")) watcherSections.push(section);
     else if (name.startsWith("socket:")) {
       sockets.push(resolveSocket(read("socket", section), name.slice(name.lastIndexOf("socket:") + 7).toLowerCase()));
-    } else if (name.startsWith("plugin:")) {
-      const message = `[${printable(name)}] is not supported by this version`;
-      diagnostics.push({ severity: "error", at: section.at, message });
-    } else if (name !== "env" && !name.startsWith("env:")) diagnostics.push(unknownSection(section));
+    } else if (name.startsWith("plugin:")) pluginSections.push(section);
+    else if (name !== "env" && !name.startsWith("env:")) diagnostics.push(unknownSection(section));
   }
   const circus = resolveCircus(read("circus", circusSection));
   checkSockets(sockets, diagnostics);
@@ -61,6 +63,14 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
   const written = watcherSections.map((section) =>
     resolveWatcher(read("watcher", section), section.name.slice("watcher:".length), scope),
   );
+  const plugins = pluginSections.flatMap((section) => {
+    const reader = read("plugin", section);
+    const own = { ...scope, circus, lookup, program: ctx.pluginProgram ?? ["circus-plugin"] };
+    const watcher = resolvePlugin(reader, (made) => read("watcher", made), own);
+    return watcher === null ? [] : [{ reader, watcher }];
+  });
+  checkPluginNames(plugins, written);
+  written.push(...plugins.map(({ watcher }) => watcher));
   checkWatcherNames(written, diagnostics);
   const watchers = checkDependencies(written, diagnostics);
   checkDefaults(defaults, diagnostics);

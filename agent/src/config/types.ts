@@ -43,6 +43,8 @@ export interface CircusSection {
   readonly logoutput: string | null;
   /** Directory of the journal, outbox and FIFOs; null: chosen by the agent (design §3). */
   readonly stateDir: string | null;
+  /** What plugins write goes to the daemon's own stdout and stderr. */
+  readonly debug: boolean;
 }
 
 /** `[watcher:NAME]`, reference §1.6. Durations in seconds, as Circus writes them. */
