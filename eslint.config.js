@@ -19,6 +19,7 @@ const PURE = [
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
   "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
   "cli/src/argv.ts",
+  "cli/src/top/{picture,model,draw}.ts",
 ];
 
 const forbid = (...groups) => ({

@@ -15,6 +15,7 @@ const PARTS = {
   "clients/ssh.ts": "./ssh.cjs",
   "completion/main.ts": "./completion.cjs",
   "shell/main.ts": "./shell.cjs",
+  "top/main.ts": "./top.cjs",
 };
 const parts = {
   name: "parts",
@@ -64,7 +65,14 @@ const common = {
 };
 
 await build({ ...common, entryPoints: [src("main.ts")], outfile: dist("circusctl.cjs") });
-for (const part of ["fleet/main.ts", "credentials/main.ts", "clients/ssh.ts", "completion/main.ts", "shell/main.ts"]) {
+for (const part of [
+  "fleet/main.ts",
+  "credentials/main.ts",
+  "clients/ssh.ts",
+  "completion/main.ts",
+  "shell/main.ts",
+  "top/main.ts",
+]) {
   await build({ ...common, entryPoints: [src(part)], outfile: dist(PARTS[part]) });
 }
 await build({

@@ -11,7 +11,8 @@ import { pythonStr } from "./render/python-text.ts";
 import { type Settings, UsageError } from "./settings.ts";
 import { FLEET_ONLY, type Verb } from "./verbs.ts";
 
-function timeoutText({ endpoint, timeoutMs, ssh }: Settings, said: string): string {
+/** Nobody answered: what to look at. */
+export function timeoutText({ endpoint, timeoutMs, ssh }: Settings, said: string): string {
   const where = ssh === null ? endpoint : `${endpoint} of ${ssh.host}`;
   return [
     "Timed out.",

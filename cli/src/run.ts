@@ -44,6 +44,11 @@ async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io):
     if (settings.scope !== null) throw new UsageError("listen is about one agent: without --all, --host and --where");
     return await listen(request, settings, io);
   }
+  if (verb.name === "top") {
+    if (settings.scope !== null) throw new UsageError("top is about one agent: without --all, --host and --where");
+    const { runTop } = await import("./top/main.ts");
+    return await runTop(request, settings, io);
+  }
   const { printCompletion } = await import("./completion/main.ts");
   return printCompletion(request.words, io);
 }

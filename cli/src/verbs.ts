@@ -102,6 +102,19 @@ const OWN: readonly Verb[] = [
     command: null,
     examples: ["completion bash"],
   },
+  {
+    name: "top",
+    summary:
+      "Watchers and processes with their CPU, memory, age and restarts, on a screen that keeps itself up to date",
+    args: [],
+    options: [
+      { name: "interval", value: "TIME", doc: "between two looks [2s]" },
+      { name: "count", value: "N", doc: "so many pictures as plain lines, then end" },
+    ],
+    by: "circusctl",
+    command: null,
+    examples: ["top", "top --count 1", "--json top --count 1"],
+  },
 ];
 
 const FLEET_DIR: OptionSpec = { name: "dir", value: "DIR", doc: "what fleet init made" };

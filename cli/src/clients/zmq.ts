@@ -1,5 +1,6 @@
 /** One question to the local agent, as CircusClient asks it (reference §5.1–§5.3, §5.9). */
 import { reasonOf } from "@circus-cluster/proto";
+import type { Dealer } from "zeromq";
 
 export type ZmqResult =
   /** The reply as it was sent: texts show its numbers as they are written there. */
@@ -29,35 +30,74 @@ function idOf(text: string): unknown {
   return (reply as Readonly<Record<string, unknown>>)["id"];
 }
 
-/** Never throws for what the endpoint does or is. */
-export async function askAgent({ endpoint, command, properties, timeoutMs }: ZmqQuestion): Promise<ZmqResult> {
-  const zmq = await import("zeromq");
-  // Else a process with an undelivered message never ends.
-  zmq.context.blocky = false;
-  const id = newId();
-  const socket = new zmq.Dealer({ routingId: id, linger: 0, sendTimeout: timeoutMs, receiveTimeout: timeoutMs });
-  try {
-    try {
-      socket.connect(endpoint);
-    } catch (error) {
-      return { kind: "failed", reason: `cannot connect to ${JSON.stringify(endpoint)}: ${reasonOf(error)}` };
-    }
-    await socket.send(JSON.stringify({ id, command, properties }));
-    for (;;) {
-      const frames = await socket.receive();
-      const [frame] = frames;
-      if (frame === undefined || frames.length !== 1) continue;
-      const text = frame.toString("utf8");
-      try {
-        if (idOf(text) === id) return { kind: "reply", text };
-      } catch (error) {
-        return { kind: "failed", reason: `${endpoint} does not speak Circus's protocol: ${reasonOf(error)}` };
-      }
-    }
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EAGAIN") return { kind: "timeout" };
-    return { kind: "failed", reason: `${endpoint}: ${reasonOf(error)}` };
-  } finally {
-    socket.close();
+/** One connection for several questions, one after another. */
+export class AgentLink implements Disposable {
+  readonly #endpoint: string;
+  #socket: Dealer | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(endpoint: string) {
+    this.#endpoint = endpoint;
   }
+
+  /** Never throws for what the endpoint does or is. */
+  ask(question: Omit<ZmqQuestion, "endpoint">): Promise<ZmqResult> {
+    const answer = this.#last.then(() => this.#ask(question));
+    this.#last = answer;
+    return answer;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  async #ask({ command, properties, timeoutMs }: Omit<ZmqQuestion, "endpoint">): Promise<ZmqResult> {
+    const result = await this.#converse(JSON.stringify({ command, properties }), timeoutMs);
+    // What comes too late must not meet the next question.
+    if (result.kind !== "reply") this[Symbol.dispose]();
+    return result;
+  }
+
+  async #converse(question: string, timeoutMs: number): Promise<ZmqResult> {
+    const endpoint = this.#endpoint;
+    const { context, Dealer } = await import("zeromq");
+    // Else a process with an undelivered message never ends.
+    context.blocky = false;
+    const id = newId();
+    try {
+      if (this.#socket === null) {
+        this.#socket = new Dealer({ routingId: id, linger: 0 });
+        try {
+          this.#socket.connect(endpoint);
+        } catch (error) {
+          return { kind: "failed", reason: `cannot connect to ${JSON.stringify(endpoint)}: ${reasonOf(error)}` };
+        }
+      }
+      const socket = this.#socket;
+      socket.sendTimeout = timeoutMs;
+      socket.receiveTimeout = timeoutMs;
+      await socket.send(`{"id":"${id}",${question.slice(1)}`);
+      for (;;) {
+        const frames = await socket.receive();
+        const [frame] = frames;
+        if (frame === undefined || frames.length !== 1) continue;
+        const text = frame.toString("utf8");
+        try {
+          if (idOf(text) === id) return { kind: "reply", text };
+        } catch (error) {
+          return { kind: "failed", reason: `${endpoint} does not speak Circus's protocol: ${reasonOf(error)}` };
+        }
+      }
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return { kind: "timeout" };
+      return { kind: "failed", reason: `${endpoint}: ${reasonOf(error)}` };
+    }
+  }
+}
+
+/** One question on a connection of its own. Never throws for what the endpoint does or is. */
+export async function askAgent({ endpoint, ...question }: ZmqQuestion): Promise<ZmqResult> {
+  using link = new AgentLink(endpoint);
+  return await link.ask(question);
 }

@@ -1,0 +1,136 @@
+/** `circusctl top`: the screen where there is one, plain lines elsewhere. A bundle of its own, loaded by need. */
+import { EXIT } from "@circus-cluster/proto";
+import type { Request } from "../argv.ts";
+import { reach } from "../clients/reach.ts";
+import { hasColour, type Io } from "../io.ts";
+import { timeoutText } from "../local.ts";
+import { durationOption, type Settings, UsageError } from "../settings.ts";
+import { ASCII_LEVELS, BLOCKS, linesOf, plainLinesOf, type Surroundings } from "./draw.ts";
+import { Feed, type Trouble } from "./feed.ts";
+import { initialTop, type TopEffect, type TopInput, transition } from "./model.ts";
+import { Screen } from "./screen.ts";
+
+const EVERY_MS = 2000;
+const EVERY_MIN_MS = 200;
+/** Between the two looks that the first figures of a plain picture need. */
+const FIRST_MS = 1000;
+/** Width of plain pictures. */
+const PLAIN_COLUMNS = 120;
+
+interface Looking {
+  readonly feed: Feed;
+  readonly around: Surroundings;
+  readonly settings: Settings;
+  readonly io: Io;
+  /** What ssh said, if it is on the way. */
+  readonly said: () => string;
+}
+
+/** @returns the exit code. @throws UsageError */
+export async function runTop({ options }: Request, settings: Settings, io: Io): Promise<number> {
+  const everyMs = Math.max(EVERY_MIN_MS, durationOption(options, "interval") ?? EVERY_MS);
+  const count = countOption(options["count"]);
+  const levels = isUnicode(io.env) ? BLOCKS : ASCII_LEVELS;
+  const way = await reach(settings.endpoint, settings, io.isInTty);
+  if (way.kind === "failed") {
+    io.err(`circusctl: ${way.reason}\n`);
+    return EXIT.local;
+  }
+  try {
+    // What the agent calls the place of its statistics is not ours at the other end of a tunnel.
+    using feed = new Feed(way.endpoint, settings.timeoutMs, settings.ssh === null);
+    const around: Surroundings = { endpoint: settings.endpoint, everyMs, levels };
+    const looking: Looking = { feed, around, settings, io, said: () => way.said() };
+    const isScreen = io.isInTty && io.isOutTty && io.env["TERM"] !== "dumb" && !settings.json && count === null;
+    return isScreen ? await onScreen(looking) : await plainly(looking, count);
+  } finally {
+    way.close();
+  }
+}
+
+function countOption(text: string | true | undefined): number | null {
+  if (typeof text !== "string") return null;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--count ${JSON.stringify(text)} is no number above 0`);
+  return Number(text);
+}
+
+function isUnicode(env: Io["env"]): boolean {
+  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find((value) => value !== undefined && value !== "");
+  return /utf-?8/i.test(locale ?? "");
+}
+
+/** Pictures one below the other, until so many were shown, nobody reads them, or somebody interrupts. */
+async function plainly(looking: Looking, count: number | null): Promise<number> {
+  const { feed, around, settings, io } = looking;
+  let state = initialTop({ rows: Number.MAX_SAFE_INTEGER, columns: PLAIN_COLUMNS });
+  const first = await feed.look();
+  if (first.kind === "trouble") return unreachable(looking, first);
+  let waitMs = FIRST_MS; // the first look has no CPU figures yet
+  for (let shown = 0; shown < (count ?? Infinity); shown++) {
+    await sleep(waitMs);
+    waitMs = around.everyMs;
+    const looked = await feed.look();
+    if (looked.kind === "trouble") return unreachable(looking, looked);
+    state = transition(state, looked).state;
+    const text = settings.json
+      ? `${JSON.stringify({ v: 1, ...looked.picture }, null, settings.indent)}\n`
+      : `${plainLinesOf(state, around).join("\n")}\n\n`;
+    if (!io.out(text)) return EXIT.ok;
+  }
+  return EXIT.ok;
+}
+
+function unreachable({ io, settings, said }: Looking, { isTimeout, reason }: Trouble): number {
+  io.err(isTimeout ? timeoutText(settings, said()) : `circusctl: ${reason}\n`);
+  return EXIT.local;
+}
+
+async function onScreen(looking: Looking): Promise<number> {
+  const { feed, around, io } = looking;
+  // A mistake is said on the screen that the user has, not on one that vanishes.
+  const first = await feed.look();
+  if (first.kind === "trouble") return unreachable(looking, first);
+  return await new Promise<number>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
+    const end = (finish: () => void): void => {
+      isOver = true;
+      clearTimeout(timer);
+      screen[Symbol.dispose]();
+      finish();
+    };
+    const screen = new Screen(io, hasColour(io), {
+      onKey: (key) => take({ kind: "key", key }),
+      onResize: (size) => take({ kind: "resized", size }),
+      onEnd: (exitCode) => end(() => resolve(exitCode ?? EXIT.ok)),
+    });
+    let state = initialTop(screen.size());
+    const take = (input: TopInput): void => {
+      if (isOver) return;
+      try {
+        const step = transition(state, input);
+        state = step.state;
+        screen.draw(linesOf(state, around));
+        for (const effect of step.effects) perform(effect);
+      } catch (error) {
+        end(() => reject(error instanceof Error ? error : new Error(String(error))));
+      }
+    };
+    const perform = (effect: TopEffect): void => {
+      if (effect.kind === "quit") end(() => resolve(EXIT.ok));
+      else void feed.restart(effect.watcher).then((message) => take({ kind: "told", message }));
+    };
+    const again = async (): Promise<void> => {
+      take(await feed.look());
+      if (!isOver) timer = setTimeout(() => void again(), around.everyMs);
+    };
+    take(first);
+    timer = setTimeout(() => void again(), Math.min(FIRST_MS, around.everyMs));
+  });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
