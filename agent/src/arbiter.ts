@@ -21,6 +21,8 @@ import type { EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
+import { HookHost } from "./hooks/host.ts";
+import { showWatcher } from "./hooks/view.ts";
 import { Outputs } from "./output/outputs.ts";
 import type { OutputQueue } from "./output/sinks/queue.ts";
 import { ownDescriptors } from "./process/inherited.ts";
@@ -69,6 +71,7 @@ export class Arbiter implements AgentView {
   readonly #notifyHub: NotifyHub;
   /** As they were before the first process. */
   readonly #descriptors: Descriptors = ownDescriptors();
+  readonly #hooks: HookHost;
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
   #end: ArbiterEnd | null = null;
@@ -92,11 +95,22 @@ export class Arbiter implements AgentView {
     this.#outputs = new Outputs(this.bus, this.log);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(this.log);
+    this.#hooks = new HookHost({
+      ...{ python: this.config.circus.python, wall: () => clock.wall(), log: this.log },
+      arbiter: () => ({
+        endpoint: this.config.circus.endpoint,
+        pubsub_endpoint: this.config.circus.pubsubEndpoint,
+        check_delay: this.config.circus.checkDelayS,
+        pid: process.pid,
+        watchers: this.#watchers.all().map((one) => showWatcher(one.config, one.status, one.processes())),
+      }),
+    });
     this.#watchers = new WatcherSet({
       spawn: createSpawner(sockets, this.#outputs, options.nofile),
       sockets,
       outputs: this.#outputs,
       hub: this.#notifyHub,
+      hooks: this.#hooks,
       bus: this.bus,
       log: this.log,
       intents: this.#intents,
@@ -261,6 +275,7 @@ export class Arbiter implements AgentView {
     try {
       await this.#fleetDoor?.close();
       this.#notifyHub.close();
+      this.#hooks.close();
       await this.#outputs.close();
       await this.#foundation[Symbol.asyncDispose]();
     } catch (error) {

@@ -21,6 +21,7 @@ export const EVENT_KINDS = [
   "process_killed",
   "process_healthy",
   "process_unhealthy",
+  "hook_failed",
   "socket_bound",
   "log_rotated",
   "command_accepted",

@@ -5,6 +5,7 @@ import { substitute } from "../config/variables.ts";
 import type { EventBus } from "../events/api.ts";
 import { watchHealth } from "../health/checks.ts";
 import type { NotifyHub } from "../health/notify.ts";
+import type { HookHost } from "../hooks/host.ts";
 import { childrenOf, sendSignal } from "../process/signals.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";
@@ -14,6 +15,7 @@ interface World {
   readonly spawn: WatcherDeps["spawn"];
   readonly sockets: SocketRegistry;
   readonly hub: NotifyHub;
+  readonly hooks: HookHost;
   readonly bus: EventBus;
   readonly log: Logger;
 }
@@ -24,7 +26,7 @@ type OwnDeps = Omit<
   "healthTurned" | "statusTurned" | "configTurned" | "outputAtRest" | "intend" | "escalate"
 >;
 
-export function realWatcherDeps({ spawn, sockets, hub, bus, log }: World): OwnDeps {
+export function realWatcherDeps({ spawn, sockets, hub, hooks, bus, log }: World): OwnDeps {
   const now = (): number => performance.now();
   const killGroup = (pid: number, signum: number): void => void sendSignal(-pid, signum);
   const fdOf = (name: string): number | undefined => sockets.get(name)?.fd;
@@ -38,6 +40,7 @@ export function realWatcherDeps({ spawn, sockets, hub, bus, log }: World): OwnDe
     signal: (pid, signum) => void sendSignal(pid, signum),
     killGroup,
     signalChildren: (pid, signum) => childrenOf(pid).filter((child) => sendSignal(child, signum)),
+    callHook: hooks.call,
     watchHealth: (config, wid) => watchHealth(config, wid, checks),
     setTimer: (delayMs, fire) => setTimeout(fire, delayMs),
     clearTimer: (handle) => clearTimeout(handle as NodeJS.Timeout),

@@ -6,6 +6,7 @@ import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import type { NotifyHub } from "../health/notify.ts";
+import type { HookHost } from "../hooks/host.ts";
 import type { Outputs } from "../output/outputs.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherControl } from "../watcher/api.ts";
@@ -22,6 +23,7 @@ interface World {
   readonly sockets: SocketRegistry;
   readonly outputs: Outputs;
   readonly hub: NotifyHub;
+  readonly hooks: HookHost;
   readonly bus: EventBus;
   readonly log: Logger;
   readonly intents: Intents;
@@ -62,10 +64,10 @@ export class WatcherSet {
 
   /** Makes one, stopped. */
   add(config: WatcherConfig): WatcherControl {
-    const { spawn, sockets, outputs, hub, bus, intents, giveUp } = this.#world;
+    const { spawn, sockets, outputs, hub, hooks, bus, intents, giveUp } = this.#world;
     const log = this.#world.log.child({ watcher: config.name });
     const deps: WatcherDeps = {
-      ...realWatcherDeps({ spawn, sockets, hub, bus, log }),
+      ...realWatcherDeps({ spawn, sockets, hub, hooks, bus, log }),
       healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
       statusTurned: (status) => {
         if (status === "stopped") outputs.rest(config.name);

@@ -141,6 +141,10 @@ function signalTargets(agent: AgentView, watcher: WatcherControl, properties: Ch
   return parents;
 }
 
+function hasSignalHooks({ config: { hooks } }: WatcherControl): boolean {
+  return hooks.byName.before_signal !== undefined || hooks.byName.after_signal !== undefined;
+}
+
 export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
   start: byPattern({
     one: async (_agent, watcher, properties, cause) => {
@@ -210,9 +214,13 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
     return {
       watcher: watcher.config.name,
       isQuick: true,
-      run: () => {
-        for (const pid of pids) agent.processes.send(pid, signum);
-        return Promise.resolve({});
+      run: async (cause) => {
+        // Hooks are asked for the watcher's own processes, not for theirs (reference §2.10).
+        const own = hasSignalHooks(watcher) ? watcher.processes().map((process) => process.pid) : [];
+        const asked = pids.filter((pid) => own.includes(pid));
+        if (asked.length > 0) await watcher.signal(cause, asked, signum);
+        for (const pid of pids) if (!own.includes(pid)) agent.processes.send(pid, signum);
+        return {};
       },
     };
   },

@@ -1,5 +1,6 @@
 /** An agent made of fake watchers, for the tests of the command table. */
 import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
+import { NO_HOOKS } from "../config/hooks.ts";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type {
@@ -13,6 +14,7 @@ import type {
 } from "../watcher/api.ts";
 import type { Intent } from "../watcher/state.ts";
 import type { AgentView } from "./agent-view.ts";
+import type { Fields } from "./properties.ts";
 
 export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}): WatcherConfig {
   return {
@@ -55,6 +57,7 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     env: {},
     readyMinUptimeS: 2,
     lifecycle: PLAIN_LIFECYCLE,
+    hooks: NO_HOOKS,
     extra: {},
     ...changes,
   };
@@ -120,6 +123,13 @@ export class FakeWatcher implements WatcherControl {
     await this.#do(cause, `kill ${String(pid)} ${String(signum)} ${String(timeoutS)}`);
   }
 
+  async signal(cause: Cause, pids: readonly number[], signum: number): Promise<void> {
+    await this.#do(cause, `signal ${pids.join(" ")} ${signum}`);
+  }
+  extendStats(_pid: number, stats: Fields): Promise<Fields> {
+    return Promise.resolve(stats);
+  }
+
   #do(cause: Cause, what: string): Promise<ChangeInfo> {
     this.calls.push(what);
     this.cause = cause;
@@ -162,6 +172,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       logoutput: null,
       stateDir: null,
       debug: false,
+      python: "python3",
     },
     watchers: watchers.map((watcher) => watcher.config),
     sockets: [],

@@ -38,6 +38,11 @@ function recordsOf(agent: AgentView, watcher: WatcherControl, pid?: number): Rec
 }
 
 /** The one place where `--extended` comes in: the `extended_stats` hook adds to each record what it knows. */
-function extend(_watcher: WatcherControl, records: Records): Promise<Records> {
-  return Promise.resolve(records); // no watcher has hooks: the configuration refuses `hooks.*` so far
+async function extend(watcher: WatcherControl, records: Records): Promise<Records> {
+  const extended: Record<string, ProcessRecord | typeof GONE> = {};
+  for (const [pid, record] of Object.entries(records)) {
+    extended[pid] =
+      typeof record === "string" ? record : { ...record, ...(await watcher.extendStats(Number(pid), { ...record })) };
+  }
+  return extended;
 }

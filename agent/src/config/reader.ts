@@ -59,6 +59,11 @@ export class SectionReader {
     return entry === undefined ? this.#spec(key).default : substitute(entry.value, this.#textLookup);
   }
 
+  /** As it is written, without variables (reference §1.5: hooks); empty where the key is missing. */
+  raw(key: string): string {
+    return this.section.entries.get(key)?.value ?? "";
+  }
+
   /** As {@link text}; an empty value is none. */
   optional(key: string): string | null {
     const text = this.text(key);

@@ -32,6 +32,7 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     logoutput: logOutput(reader),
     stateDir: reader.optional("state_dir"),
     debug: reader.bool("debug"),
+    python: reader.text("python") ?? "",
   };
 }
 

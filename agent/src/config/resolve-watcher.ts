@@ -1,6 +1,7 @@
 /** `[watcher:NAME]` → WatcherConfig. Pure. */
 import { NAME_BYTES_MAX } from "@circus-cluster/proto";
 import { type GlobalEnv, watcherEnv } from "./environment.ts";
+import { resolveHooks } from "./hooks.ts";
 import { resolveLifecycle } from "./lifecycle.ts";
 import { ownSocketNames } from "./own-sockets.ts";
 import type { SectionReader } from "./reader.ts";
@@ -67,6 +68,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     env: Object.fromEntries(env),
     readyMinUptimeS: reader.duration("ready.min_uptime") / 1000,
     lifecycle: resolveLifecycle(reader),
+    hooks: resolveHooks(reader),
     extra: Object.fromEntries(extra.sort(([a], [b]) => (a < b ? -1 : 1))),
   };
   checkTogether(reader, watcher);

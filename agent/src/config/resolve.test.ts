@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatDiagnostics } from "./check.ts";
+import { NO_HOOKS } from "./hooks.ts";
 import { PLAIN_LIFECYCLE } from "./lifecycle.ts";
 import { parseFile } from "./lines.ts";
 import { resolve } from "./resolve.ts";
@@ -45,6 +46,7 @@ test("an empty file gives Circus's defaults and a warning that nothing will run"
       warmupDelayS: 0,
       umask: null,
       pidfile: null,
+      python: "python3",
       loglevel: null,
       logoutput: null,
       stateDir: null,
@@ -97,6 +99,7 @@ test("a watcher with a command alone has Circus's defaults", () => {
     env: {},
     readyMinUptimeS: 2,
     lifecycle: PLAIN_LIFECYCLE,
+    hooks: NO_HOOKS,
     extra: {},
   });
 });
@@ -233,7 +236,20 @@ describe("one line per mistake", () => {
       ["circus.ini:3: rlimit_core: '1M' is not a whole number; nothing at all means no limit"],
     ],
     [`${web}rlimit_as = -2`, ["circus.ini:3: rlimit_as: -2 is less than 0"]],
-    [`${web}hooks.before_start = a.b`, ["circus.ini:3: 'hooks.before_start' is not supported by this version"]],
+    [
+      `${web}hooks.before_strat = a.b`,
+      [
+        "circus.ini:3: hooks.before_strat: no such hook, it is never called; did you mean 'hooks.before_start'? (warning)",
+      ],
+    ],
+    [
+      `${web}hooks.before_start = /bin/x`,
+      [
+        "circus.ini:3: hooks.before_start: '/bin/x' is no hook: write package.module.callable, js: MODULE#EXPORT or exec: SHELL LINE",
+      ],
+    ],
+    [`${web}hooks.after_stop = exec:`, ["circus.ini:3: hooks.after_stop: 'exec:' needs a shell line"]],
+    [`${web}hooks.timeout = soon`, ["circus.ini:3: hooks.timeout: 'soon' is no duration such as 250ms, 5s or 1m30s"]],
     [
       `${web}[plugin:flapping]\nretry_in = 3`,
       ["circus.ini:3: [plugin:flapping] has no 'use', the class name of the plugin"],

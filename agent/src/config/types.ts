@@ -4,6 +4,7 @@
  */
 
 import type { SocketConfig } from "../sockets/types.ts";
+import type { HooksConfig } from "./hooks.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Rlimits } from "./rlimits.ts";
 import type { StreamConfig } from "./streams.ts";
@@ -45,6 +46,8 @@ export interface CircusSection {
   readonly stateDir: string | null;
   /** What plugins write goes to the daemon's own stdout and stderr. */
   readonly debug: boolean;
+  /** Program that calls the Python hooks of watchers without a virtualenv. */
+  readonly python: string;
 }
 
 /** `[watcher:NAME]`, reference §1.6. Durations in seconds, as Circus writes them. */
@@ -98,6 +101,7 @@ export interface WatcherConfig {
   readonly readyMinUptimeS: number;
   /** `healthcheck.*`, `depends_on`, `on_failed`, `backoff.*`. */
   readonly lifecycle: Lifecycle;
+  readonly hooks: HooksConfig;
   /** Keys Circus does not know, shown by `options`, in key order. */
   readonly extra: Readonly<Record<string, string>>;
 }

@@ -4,6 +4,7 @@
  */
 import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
+import type { Stats } from "./deps.ts";
 import type { Intent } from "./state.ts";
 
 /** Circus's four words (reference §2.1). */
@@ -74,4 +75,8 @@ export interface WatcherControl {
   set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void>;
   /** Signal, then SIGKILL to the group after the timeout; replaced if `respawn`. Null: defaults of the watcher; all pids. */
   kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void>;
+  /** One signal to each of these that is its own, as the hooks permit; resolves before their answers. */
+  signal(cause: Cause, pids: readonly number[], signum: number): Promise<void>;
+  /** The statistics of a process as the hook `extended_stats` completes them; the same where there is none. */
+  extendStats(pid: number, stats: Stats): Promise<Stats>;
 }

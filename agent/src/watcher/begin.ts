@@ -2,6 +2,7 @@
  * What each command does when its turn comes: it sets the goal or the configuration, and the job that waits
  * for it (I1). Pure.
  */
+import { lower } from "./hooks.ts";
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
 import { missing, refills } from "./reconcile.ts";
@@ -41,7 +42,8 @@ export function begin(turn: Turn, request: Request): void {
       beginSet(turn, request, command.options);
       return;
     case "kill":
-      throw new Error("invariant broken: a kill was queued");
+    case "signal":
+      throw new Error(`invariant broken: a ${command.kind} was queued`);
     default:
       return command satisfies never;
   }
@@ -69,7 +71,7 @@ function beginStopAll(turn: Turn, request: Request, intent: Intent | null): void
   }
   open(turn, "stop", request);
   turn.patch({ isFailed: false, reason: null });
-  turn.lower();
+  lower(turn);
   // From now on it rests because it was told to: history has to know.
   if (status === "stopped" && isFailed) turn.emit("watcher_stopped", {});
 }
@@ -92,7 +94,7 @@ function beginRestart(turn: Turn, request: Request, newerThan: number | null): v
   open(turn, "restart", request);
   if (isDone) finish(turn);
   else if (turn.state.status === "stopped") raise(turn);
-  else turn.lower();
+  else lower(turn);
 }
 
 function beginReload(turn: Turn, request: Request, command: Extract<Command, { kind: "reload" }>): void {

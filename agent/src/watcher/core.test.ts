@@ -177,6 +177,7 @@ describe("a core that throws", () => {
         killGroup: boom,
         signalChildren: () => [],
         watchHealth: () => null,
+        callHook: boom,
         healthTurned: () => undefined,
         statusTurned: () => undefined,
         configTurned: () => undefined,

@@ -5,6 +5,8 @@
  * changes any more.
  */
 import type { Millis, Step } from "@circus-cluster/proto";
+import { onAnswered } from "./answers.ts";
+import { dropCalls, serveCalls, takeAnswer, takeOverdue } from "./hooks.ts";
 import { advance, onCommand } from "./jobs.ts";
 import {
   beginSpawn,
@@ -28,8 +30,10 @@ const ROUNDS_MAX = 1000;
 export function transition(state: WatcherState, input: WatcherInput, now: Millis): Step<WatcherState, WatcherEffect> {
   const turn = new Turn(state, now);
   elapse(turn);
+  for (const answer of takeOverdue(turn)) onAnswered(turn, answer);
   take(turn, input);
   settle(turn);
+  serveCalls(turn);
   retime(turn);
   return { state: turn.state, effects: turn.effects() };
 }
@@ -58,6 +62,11 @@ function take(turn: Turn, input: WatcherInput): void {
     }
     case "health_changed": {
       onHealthChanged(turn, input);
+      return;
+    }
+    case "hook_returned": {
+      const answer = takeAnswer(turn, input);
+      if (answer !== null) onAnswered(turn, answer);
       return;
     }
     case "dependencies_changed": {
@@ -135,7 +144,9 @@ export function failSafe(
     turn.reply(ticket, { kind: "refused", code: "internal", reason });
   }
   turn.emit("watcher_failed", { reason });
-  turn.patch({ goal: "held", reason, isFailed: true, job: null, queue: [], kills: [], vacancies: [] });
+  dropCalls(turn, () => true);
+  const processes = state.processes.filter((process) => process.kind !== "spawning" || !process.isAsking);
+  turn.patch({ goal: "held", reason, isFailed: true, job: null, queue: [], kills: [], vacancies: [], processes });
   if (input.kind === "spawned") onSpawned(turn, input);
   const subject = "wid" in input ? state.processes.find((process) => process.wid === input.wid) : undefined;
   const isGone =

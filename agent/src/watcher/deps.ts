@@ -2,8 +2,8 @@
 import type { Logger, Millis } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
-import type { CircusStatus } from "./api.ts";
-import type { Intent } from "./state.ts";
+import type { CircusStatus, ProcessView } from "./api.ts";
+import type { HookCall, HookOutcome, Intent } from "./state.ts";
 
 interface SpawnRequest {
   /** As it holds at this moment, with the values of `set`. */
@@ -33,6 +33,23 @@ export interface HealthWatch {
   close(): void;
 }
 
+export type Stats = Readonly<Record<string, unknown>>;
+
+/** A call of a hook, and the watcher as the hook is to see it. */
+export interface HookRequest {
+  readonly call: Pick<HookCall, "hook" | "subject" | "facts">;
+  readonly config: WatcherConfig;
+  readonly status: CircusStatus;
+  readonly processes: readonly ProcessView[];
+  /** Of `extended_stats`, which may change them; null for all others. */
+  readonly stats: Stats | null;
+  /** Sends a signal to one of the watcher's own processes; false where there is none such. */
+  send(pid: number, signum: number): boolean;
+}
+
+/** @param stats as `extended_stats` left them */
+export type TellHook = (outcome: HookOutcome, stats?: Stats) => void;
+
 export type TimerHandle = object | number;
 
 /** Functions that signal do not throw for a process that is gone: its exit is on its way. */
@@ -46,6 +63,11 @@ export interface WatcherDeps {
   signalChildren(pid: number, signum: number): readonly number[];
   /** Null where the watcher has no health check. */
   watchHealth(config: WatcherConfig, wid: number): HealthWatch | null;
+  /**
+   * Calls a hook, or checks that all of them can be called. Never blocks and never throws; `tell` is called once at
+   * most. The result breaks the call off: nothing is told afterwards.
+   */
+  callHook(request: HookRequest, tell: TellHook): () => void;
   /** All its processes are healthy from now on, or no longer; see `depends_on`. */
   healthTurned(isHealthy: boolean): void;
   /** Its status is another one as soon as this returns. */

@@ -1,6 +1,7 @@
 /** The beginning and the end of a job: what all commands share. Pure. */
 import type { ErrorCode } from "@circus-cluster/proto";
 import type { ChangeInfo } from "./api.ts";
+import { callHook } from "./hooks.ts";
 import { type JobKind, type Request, runningPids, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -13,22 +14,42 @@ export function open(turn: Turn, kind: JobKind, request: Request): void {
   });
 }
 
-/** From stopped to starting: a new generation. */
+/** The way from stopped to starting; with hooks it leads over their answers. */
 export function raise(turn: Turn): void {
   const { state } = turn;
   if (state.job === null) return;
-  turn.patch({ isFailed: false, reason: null, goal: "down" });
+  turn.patch({ isFailed: false, reason: null, goal: "down", hooksByMs: null, job: { ...state.job, kind: "start" } });
   if (state.config.numprocesses === 0) {
     finish(turn); // nothing to run: it stays stopped (reference §2.3, 5)
     return;
   }
+  if (Object.keys(state.config.hooks.byName).length > 0) callHook(turn, "check");
+  else beginStarting(turn);
+}
+
+/** The hooks can be called. */
+export function onChecked(turn: Turn): void {
+  if (!callHook(turn, "before_start")) beginStarting(turn);
+}
+
+/** A hook will not have it started: it stays stopped, without an event (reference §2.3, 3). */
+export function stayStopped(turn: Turn, reason: string, isFailed: boolean): void {
+  turn.patch({ reason, isFailed });
+  if (isFailed) turn.emit("watcher_failed", { reason });
+  refuse(turn, "failed", reason);
+}
+
+/** From stopped to starting: a new generation. */
+export function beginStarting(turn: Turn): void {
+  const { state } = turn;
+  if (state.job === null) return;
   turn.patch({
     goal: "up",
     generation: nextGeneration(state, state.job.request),
     spent: 0,
     vacancies: [],
     warmNotBeforeMs: 0,
-    job: { ...state.job, kind: "start", left: state.config.numprocesses },
+    job: { ...state.job, left: state.config.numprocesses },
   });
   turn.become("starting");
 }

@@ -7,8 +7,9 @@
  * J3  A `kill` does not queue: it is the help against a process that hangs.
  */
 import { begin } from "./begin.ts";
+import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
 import { finish, raise, refuse } from "./job.ts";
-import { beginStop, ordinaryStop } from "./life.ts";
+import { beginStop, ordinaryStop, signalOnce } from "./life.ts";
 import { count, missing, wanted } from "./reconcile.ts";
 import {
   type Command,
@@ -31,6 +32,14 @@ const isAsked = <K extends Command["kind"]>(request: Request, kind: K): request 
 export function onCommand(turn: Turn, request: Request): void {
   if (isAsked(request, "kill")) {
     killNow(turn, request);
+    return;
+  }
+  if (isAsked(request, "signal")) {
+    const { pids, signum } = request.command;
+    for (const process of turn.state.processes.filter(isLive)) {
+      if (pids.includes(process.pid)) signalOnce(turn, process, signum);
+    }
+    turn.reply(request.ticket, turn.done());
     return;
   }
   const isStop = request.command.kind === "stop";
@@ -100,8 +109,8 @@ function killNow(turn: Turn, request: Asked<"kill">): void {
 export function advance(turn: Turn): boolean {
   const { state } = turn;
   if (state.goal === "down" && state.status === "stopping") {
-    if (state.processes.length > 0) return false;
-    turn.become("stopped");
+    if (state.processes.length > 0 || isCalling(state, "before_stop")) return false;
+    becomeStopped(turn);
     return true;
   }
   if (state.job === null) return hasRunOut(state) ? lowered(turn) : beginNext(turn);
@@ -114,7 +123,7 @@ function hasRunOut(state: WatcherState): boolean {
 }
 
 function lowered(turn: Turn): true {
-  turn.lower();
+  lower(turn);
   return true;
 }
 
@@ -132,16 +141,20 @@ function settleJob(turn: Turn, job: Job): boolean {
   const isHealthy = (process: ProcessState) => isRunning(process) && process.health === "healthy";
   switch (state.goal) {
     case "down":
+      // What a stop is followed by waits for the last of its hooks, and a start for what its own say.
+      if (state.calls.length > 0) return false;
       if (job.failure !== null) refuse(turn, "failed", job.failure);
       else if (job.kind === "restart") raise(turn);
       else finish(turn);
       return true;
     case "up":
       if (job.failure !== null) refuse(turn, "failed", job.failure);
-      else if (isUpJobDone(state, job)) finishUp(turn, job);
-      else return false;
+      else if (isCalling(state, "after_start") || !isUpJobDone(state, job)) return false;
+      // Its answer ends the job.
+      else if (state.status !== "starting" || !callHook(turn, "after_start")) finishUp(turn, job);
       return true;
     case "overlap":
+      if (isCalling(state, "after_spawn")) return false;
       if (count(state, (process) => isNew(process) && isHealthy(process)) < state.config.numprocesses) return false;
       turn.patch({ goal: "up", spent: 0, job: { ...job, left: 0 } });
       return true;
@@ -168,10 +181,14 @@ function settleJob(turn: Turn, job: Job): boolean {
 /** All that it asked to be spawned is there, and all that it made superfluous is gone. */
 function isUpJobDone(state: WatcherState, job: Job): boolean {
   const isFilling = job.left > 0 && (spawningSlot(state) !== null || missing(state) > 0);
-  return !isFilling && !state.processes.some((p) => p.kind === "stopping" && p.reason === "surplus");
+  return (
+    !isFilling &&
+    !isCalling(state, "after_spawn") &&
+    !state.processes.some((p) => p.kind === "stopping" && p.reason === "surplus")
+  );
 }
 
-function finishUp(turn: Turn, job: Job): void {
+export function finishUp(turn: Turn, job: Job): void {
   if (turn.state.status === "starting") turn.become("active");
   if (job.kind === "reload") {
     turn.publish("reload");

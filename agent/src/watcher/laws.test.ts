@@ -4,9 +4,10 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { HOOK_NAMES, type HookName, type HooksConfig, NO_HOOKS } from "../config/hooks.ts";
 import { type HealthcheckConfig, PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
-import { NOBODY } from "./state.ts";
-import { ANNA, World } from "./world.fixture.ts";
+import { type HookOutcome, NOBODY } from "./state.ts";
+import { ANNA, NO, World, YES } from "./world.fixture.ts";
 
 type Action = { readonly name: string; readonly run: (world: World) => void | Promise<void> };
 const action = (name: string, run: Action["run"]): Action => ({ name, run, toString: () => name }) as Action;
@@ -95,6 +96,96 @@ const CHECK: HealthcheckConfig = {
   onUnhealthy: "replace",
 };
 const checks = fc.constantFrom<HealthcheckConfig | null>(null, CHECK, { ...CHECK, onUnhealthy: "ignore" });
+
+const hook = (ignore: boolean) => ({ target: { kind: "command", line: "x" } as const, ignore, text: "exec: x" });
+const hookSets = fc
+  .record({ names: fc.subarray([...HOOK_NAMES]), ignore: fc.boolean(), timeoutMs: fc.constantFrom(50, 3000) })
+  .map(({ names, ignore, timeoutMs }): HooksConfig => {
+    const byName = Object.fromEntries(names.map((name) => [name, hook(ignore)])) as HooksConfig["byName"];
+    return { byName, timeoutMs };
+  });
+const FAILED: HookOutcome = { kind: "failed", error: "it threw" };
+/** What hooks answer, one after another: yes mostly; no, a failure, late, or never. */
+const answers = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.constant({ outcome: YES, afterMs: 0 }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ outcome: fc.constantFrom(YES, NO, FAILED), afterMs: fc.constantFrom(0, 10, 400, 5000) }),
+    },
+    { weight: 1, arbitrary: fc.constant(null) },
+  ),
+  { minLength: 1, maxLength: 30 },
+);
+
+describe("any history with hooks", () => {
+  it("keeps the laws, answers every request once, and no answer that is lost, late or bad strands it", async () => {
+    await fc.assert(
+      fc.asyncProperty(histories, hookSets, answers, fc.boolean(), async (history, hooks, row, isLate) => {
+        const world = new World({ numprocesses: 2, gracefulTimeoutS: 2, hooks });
+        world.isLate = isLate;
+        let i = 0;
+        world.answer = () => row[i++ % row.length] ?? null;
+        for (const { run } of history) await run(world);
+        world.failSpawns = 0;
+        world.isHealed = true;
+        world.answer = () => ({ outcome: YES, afterMs: 1 });
+        world.watcher.dependenciesChanged([]);
+        const heal = world.ask((w) => w.set(NOBODY, { cmd: "run", max_age: 0, respawn: true, warmup_delay: 0 }));
+        await world.pass(400_000);
+        expect(world.outcomes.filter((outcome) => outcome.state === "waiting")).toEqual([]);
+        expect(heal.state).not.toBe("waiting");
+        const { config, status } = world.watcher;
+        expect(["active", "stopped"]).toContain(status);
+        expect(world.pids).toHaveLength(status === "active" ? config.numprocesses : 0);
+        expect(world.calls).toEqual([]);
+        expect(world.timersPending).toBe(0);
+        // Each process is told of once, and before its end.
+        const heard = world.told
+          .filter((line) => /^(spawn|reap) /.test(line))
+          .map((line) => line.split(" ").slice(0, 2));
+        const spawned = heard.filter(([event]) => event === "spawn").map(([, pid]) => pid);
+        expect(new Set(spawned).size).toBe(spawned.length);
+        for (const [index, [event, pid]] of heard.entries()) {
+          if (event === "reap") expect(heard.slice(0, index)).toContainEqual(["spawn", pid]);
+        }
+        // A stop always comes to its end, within the time of a few calls, even where no hook answers any more.
+        world.answer = () => null;
+        const stop = world.ask((w) => w.stop(NOBODY));
+        await world.pass(4 * config.hooks.timeoutMs + 3 * 2000);
+        expect(stop.state).toBe("done");
+        expect(world.pids).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("never asks a hook where none is configured, and spawns in the same step", async () => {
+    const world = new World({ numprocesses: 3, hooks: NO_HOOKS });
+    world.answer = () => {
+      throw new Error("nobody is to be asked");
+    };
+    world.ask((w) => w.start(NOBODY));
+    expect(world.pids).toHaveLength(3);
+    world.die(101);
+    expect(world.pids).toHaveLength(3);
+    await world.pass(10_000);
+  });
+
+  it.each(HOOK_NAMES.filter((name) => name !== "extended_stats"))(
+    "one for one: a death has one successor, also where %s answers late or never",
+    async (name: HookName) => {
+      const world = new World({ numprocesses: 2, hooks: { byName: { [name]: hook(true) }, timeoutMs: 1000 } });
+      world.answer = ({ call }) => (call.hook === "check" ? { outcome: YES, afterMs: 0 } : null);
+      world.ask((w) => w.start(NOBODY));
+      await world.pass(20_000);
+      world.die(world.pids[0] ?? 0);
+      await world.pass(20_000);
+      expect(world.pids).toHaveLength(2);
+      expect(world.spawnAttempts).toBe(3);
+    },
+  );
+});
 
 describe("any history", () => {
   it("keeps the laws of World.check throughout, and ends with what was wanted once the world is quiet", async () => {

@@ -5,14 +5,18 @@
 import type { Millis } from "@circus-cluster/proto";
 import type { Cause } from "./api.ts";
 import { crashesAfter, retryDelayMs } from "./backoff.ts";
+import { announce, callHook, dropCalls, lower } from "./hooks.ts";
 import { healthyAtMs, type NextSpawn, refills } from "./reconcile.ts";
 import {
+  type HookCall,
   isLive,
   isRunning,
   type LiveProcess,
   NOBODY,
   type Running,
   SIGKILL,
+  type Spawning,
+  type StopManner,
   type Stopping,
   type StopReason,
   spawningSlot,
@@ -24,6 +28,9 @@ import type { Turn } from "./turn.ts";
 const SPAWN_BURST = 16;
 /** Attempts that a reload makes where `max_retry` is endless: the old processes are still there to go on with. */
 const RELOAD_ATTEMPTS_MAX = 5;
+
+/** As Circus numbers what it finds: a dead process that nobody of us has stopped. */
+const DEAD_OR_ZOMBIE = 1;
 
 const NEWBORN = { health: "starting", healthyMs: null, ailment: null } as const;
 
@@ -40,19 +47,63 @@ export function beginSpawn(turn: Turn, next: NextSpawn): void {
     spawnCount,
     spawnNotBeforeMs: spawnCount % SPAWN_BURST === 0 ? now + 1 : state.spawnNotBeforeMs,
     warmNotBeforeMs: now + state.config.warmupDelayS * 1000,
-    processes: [...state.processes, { kind: "spawning", wid: next.wid, generation: state.generation, crashes }],
   });
-  turn.ask({ kind: "spawn", wid: next.wid, config: state.config });
+  const slot: Spawning = { kind: "spawning", wid: next.wid, generation: state.generation, crashes, isAsking: false };
+  const isAsking = callHook(turn, "before_spawn", { process: slot });
+  turn.patch({ processes: [...state.processes, { ...slot, isAsking }] });
+  if (!isAsking) turn.ask({ kind: "spawn", wid: next.wid, config: state.config });
+}
+
+/** `before_spawn` has answered. */
+export function onMayForkAnswered(turn: Turn, isYes: boolean, why: string): void {
+  const slot = spawningSlot(turn.state);
+  if (slot?.isAsking !== true) return;
+  if (!isYes) {
+    turn.replaceProcess(slot.wid, null);
+    veto(turn, why);
+    return;
+  }
+  turn.replaceProcess(slot.wid, { ...slot, isAsking: false });
+  turn.ask({ kind: "spawn", wid: slot.wid, config: turn.state.config });
+}
+
+/** `after_spawn` has answered. */
+export function onSpawnAnswered(turn: Turn, { subject }: HookCall, isYes: boolean, why: string): void {
+  if (isYes && subject !== null && subject.pid !== null) announce(turn, subject.pid);
+  if (!isYes) veto(turn, why);
+}
+
+/** A hook does not want it. Where an older generation still runs that is kept (as by a failed reload); else the watcher stops. */
+export function veto(turn: Turn, why: string): void {
+  switch (turn.state.goal) {
+    case "down":
+    case "held":
+      return;
+    case "overlap":
+    case "rollback":
+      spoilReload(turn, why);
+      return;
+    case "up":
+    case "sequence":
+      failJob(turn, why);
+      turn.patch({ isFailed: true, reason: why });
+      lower(turn);
+      return;
+    default:
+      return turn.state.goal satisfies never;
+  }
 }
 
 /** The process is there. One that nobody waits for any more is not left to itself (I2): it goes at once. */
 export function onSpawned(turn: Turn, { wid, pid, startedMs, chance }: Fact<"spawned">): void {
   const slot = spawningSlot(turn.state);
-  if (slot?.wid !== wid) {
+  if (slot?.wid !== wid || slot.isAsking) {
     turn.ask({ kind: "signal", to: "group", wid, pid, signum: SIGKILL });
     return;
   }
-  const process: Running = { ...slot, kind: "running", pid, startedMs, sinceMs: turn.now, ...NEWBORN, chance };
+  const { isAsking: _isAsking, ...place } = slot;
+  const since = { startedMs, sinceMs: turn.now };
+  const process: Running = { ...place, kind: "running", pid, ...since, ...NEWBORN, chance, isAnnounced: false };
   turn.replaceProcess(wid, process);
   const { job, spawnFailures, reason } = turn.state;
   turn.patch({
@@ -61,15 +112,16 @@ export function onSpawned(turn: Turn, { wid, pid, startedMs, chance }: Fact<"spa
     reason: spawnFailures > 0 ? null : reason,
     job: job === null ? null : { ...job, left: job.left - 1 },
   });
-  turn.publish("spawn", { process_pid: pid, time: startedMs / 1000 });
+  if (!callHook(turn, "after_spawn", { process, facts: { pid } })) announce(turn, pid);
   turn.emit("process_spawned", { generation: slot.generation }, turn.cause, { wid, pid });
-  becomeHealthy(turn, process); // where `ready.min_uptime` is 0
+  const born = turn.state.processes.at(-1); // I5
+  if (born?.kind === "running") becomeHealthy(turn, born); // where `ready.min_uptime` is 0
 }
 
 /** The attempt failed: again after a while, until `max_retry` is used up. */
 export function onSpawnFailed(turn: Turn, { wid, reason }: Fact<"spawn_failed">): void {
   const slot = spawningSlot(turn.state);
-  if (slot?.wid !== wid) return;
+  if (slot?.wid !== wid || slot.isAsking) return;
   turn.replaceProcess(wid, null);
   const { state, now } = turn;
   const spawnFailures = state.spawnFailures + 1;
@@ -104,7 +156,7 @@ function giveUp(turn: Turn, reason: string): void {
   failJob(turn, reason);
   if (isManned) return;
   turn.patch({ isFailed: true, reason });
-  turn.lower();
+  lower(turn);
 }
 
 /**
@@ -156,14 +208,6 @@ function isProven(turn: Turn, process: LiveProcess): boolean {
   return process.healthyMs !== null && healthyFor(turn, process) >= turn.state.config.lifecycle.backoff.resetMs;
 }
 
-/** How a process is asked to go, where it is not the watcher's own way. */
-export interface StopManner {
-  readonly reason: StopReason;
-  readonly signum: number;
-  readonly graceMs: Millis;
-  readonly cause: Cause;
-}
-
 /** The watcher's own way: `stop_signal`, then `graceful_timeout`. */
 export function ordinaryStop(turn: Turn, reason: StopReason): StopManner {
   const { stopSignal, gracefulTimeoutS } = turn.state.config;
@@ -173,27 +217,77 @@ export function ordinaryStop(turn: Turn, reason: StopReason): StopManner {
 /** Asks a process to go. No grace at all means SIGKILL to its group (reference §2.4). */
 export function beginStop(turn: Turn, process: LiveProcess, manner: StopManner): void {
   const { reason, signum, graceMs, cause } = manner;
-  const { wid, pid } = process;
-  const killAtMs = turn.now + Math.max(0, graceMs);
+  const { wid } = process;
   const stopping: Stopping =
     process.kind === "running"
-      ? { ...process, kind: "stopping", phase: "signalled", reason, killAtMs, cause }
-      : // Asked again, and harder: the reason stays, the deadline only comes nearer.
-        { ...process, killAtMs: Math.min(process.killAtMs, killAtMs) };
+      ? { ...process, kind: "stopping", phase: "asking", reason, killAtMs: Infinity, cause }
+      : process; // Asked again: the reason stays.
   if (graceMs <= 0) {
-    if (stopping.phase === "signalled") killGroup(turn, stopping);
+    if (stopping.phase !== "killing") killGroup(turn, stopping);
     return;
   }
+  const facts = { pid: process.pid, signum };
+  const isAsking = callHook(turn, "before_signal", { process, facts, purpose: { kind: "stop", manner } });
+  if (!isAsking) sendStop(turn, stopping, manner, true);
+  else if (process.kind === "running") turn.replaceProcess(wid, stopping);
+}
+
+/** @param isPermitted false: a hook has taken the signal back, and all the rest goes on (reference §2.10) */
+function sendStop(turn: Turn, process: Stopping, manner: StopManner, isPermitted: boolean): void {
+  const { signum, graceMs, cause } = manner;
+  const { wid, pid } = process;
+  // Harder than before: the deadline only comes nearer.
+  const killAtMs = Math.min(process.killAtMs, turn.now + graceMs);
+  const stopping: Stopping = { ...process, killAtMs, phase: process.phase === "asking" ? "signalled" : process.phase };
   turn.replaceProcess(wid, stopping);
   // The children first: once their parent is gone nobody can tell whose they were.
   if (turn.state.config.stopChildren) turn.ask({ kind: "signal", to: "children", wid, pid, signum });
-  turn.ask({ kind: "signal", to: "process", wid, pid, signum });
+  if (isPermitted || signum === SIGKILL) turn.ask({ kind: "signal", to: "process", wid, pid, signum });
+  callHook(turn, "after_signal", { process, facts: { pid, signum } });
   tellKill(turn, stopping, signum, cause);
 }
 
+/** One signal, without consequences for what is wanted of the process. SIGKILL does not wait for an answer. */
+export function signalOnce(turn: Turn, process: LiveProcess, signum: number): void {
+  const facts = { pid: process.pid, signum };
+  const isAsking = callHook(turn, "before_signal", {
+    ...{ process, facts },
+    purpose: signum === SIGKILL ? { kind: "tell" } : { kind: "signal", signum },
+  });
+  if (!isAsking || signum === SIGKILL) sendOnce(turn, process, signum, true);
+}
+
+function sendOnce(turn: Turn, process: LiveProcess, signum: number, isPermitted: boolean): void {
+  const { wid, pid } = process;
+  if (isPermitted) turn.ask({ kind: "signal", to: "process", wid, pid, signum });
+  callHook(turn, "after_signal", { process, facts: { pid, signum } });
+}
+
+/** `before_signal` has answered; its process may have gone meanwhile. */
+export function onMaySignalAnswered(turn: Turn, { subject, purpose }: HookCall, isYes: boolean): void {
+  const process = turn.state.processes.find((p) => isLive(p) && p.wid === subject?.wid && p.pid === subject.pid);
+  if (process === undefined || !isLive(process)) return;
+  switch (purpose.kind) {
+    case "tell":
+      return;
+    case "signal":
+      sendOnce(turn, process, purpose.signum, isYes);
+      return;
+    case "stop":
+      if (process.kind === "stopping") sendStop(turn, process, purpose.manner, isYes);
+      return;
+    default:
+      return purpose satisfies never;
+  }
+}
+
 function killGroup(turn: Turn, process: Stopping): void {
-  turn.replaceProcess(process.wid, { ...process, phase: "killing" });
-  turn.ask({ kind: "signal", to: "group", wid: process.wid, pid: process.pid, signum: SIGKILL });
+  const { wid, pid } = process;
+  turn.replaceProcess(wid, { ...process, phase: "killing" });
+  const about = { process, facts: { pid, signum: SIGKILL } };
+  callHook(turn, "before_signal", about);
+  turn.ask({ kind: "signal", to: "group", wid, pid, signum: SIGKILL });
+  callHook(turn, "after_signal", about);
   tellKill(turn, process, SIGKILL, process.cause);
 }
 
@@ -213,8 +307,21 @@ export function onExited(turn: Turn, exit: Fact<"exited">): void {
   if (process === undefined || !isLive(process)) return;
   const { wid, pid } = process;
   const { code, signal } = exit;
+  announce(turn, pid);
   turn.replaceProcess(wid, null);
-  turn.publish("reap", { process_pid: pid, exit_code: code ?? (signal === null ? null : -signal) });
+  // Nobody is left to signal. A call that is under way is left to its end.
+  dropCalls(turn, (call) => call.hook === "before_signal" && call.subject?.pid === pid && call.deadlineMs === null);
+  const exitCode = code ?? (signal === null ? null : -signal);
+  callHook(turn, "before_reap", { process, facts: { process_pid: pid } });
+  turn.publish("reap", { process_pid: pid, exit_code: exitCode });
+  callHook(turn, "after_reap", {
+    process,
+    facts: {
+      process_pid: pid,
+      exit_code: exitCode,
+      process_status: process.kind === "stopping" ? null : DEAD_OR_ZOMBIE,
+    },
+  });
   turn.emit(
     "process_exited",
     { code, signal, uptime_ms: uptime(turn, process), expected: process.kind === "stopping" },

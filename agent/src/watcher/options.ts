@@ -1,5 +1,6 @@
 /** What `set` does to a watcher's configuration (reference §5.6, "set"). Pure. */
 import type { ErrorCode } from "@circus-cluster/proto";
+import { changeHooks } from "../config/hooks.ts";
 import { resolveStream, type StreamConfig, streamRefusal } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 
@@ -57,8 +58,15 @@ export type Applied =
 export function applyOptions(config: WatcherConfig, options: Readonly<Record<string, unknown>>): Applied {
   const changes: Record<string, unknown> = {};
   const streams: Streams = { stdoutStream: config.stdoutStream, stderrStream: config.stderrStream };
+  let { hooks } = config;
   let needsReload = false;
   for (const [key, value] of Object.entries(options)) {
+    if (key === "hooks" || key.startsWith("hooks.")) {
+      const changed = changeHooks(hooks, key, value);
+      if (!changed.ok) return { kind: "refused", code: "message", reason: changed.reason };
+      ({ hooks } = changed);
+      continue;
+    }
     if (isStreamOption(key)) {
       const field = key.startsWith("stdout") ? "stdoutStream" : "stderrStream";
       const problem = applyStream(streams, field, key, value);
@@ -73,7 +81,7 @@ export function applyOptions(config: WatcherConfig, options: Readonly<Record<str
     if (problem !== null) return { kind: "refused", code: "message", reason: problem };
     changes[field] = key === "numprocesses" ? Math.max(0, Number(value)) : value;
   }
-  const next: WatcherConfig = { ...config, ...changes, ...streams };
+  const next: WatcherConfig = { ...config, ...changes, ...streams, hooks };
   if (next.singleton && next.numprocesses > 1) return { kind: "refused", code: "conflict", reason: SINGLETON_TEXT };
   needsReload ||= Object.keys(options).some((key) => NEED_RELOAD.has(key));
   return { kind: "applied", config: next, needsReload };

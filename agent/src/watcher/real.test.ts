@@ -38,6 +38,7 @@ const deps: WatcherDeps = {
   killGroup: (pid, signum) => send(-pid, signum),
   signalChildren: () => [],
   watchHealth: () => null,
+  callHook: () => () => undefined,
   healthTurned: () => undefined,
   statusTurned: () => undefined,
   configTurned: () => undefined,

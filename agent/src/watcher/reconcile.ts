@@ -3,6 +3,7 @@
  * or a stop (I1), and the only one that knows when the next deadline is (I4). Pure; changes nothing.
  */
 import type { Millis } from "@circus-cluster/proto";
+import { isCalling } from "./hooks.ts";
 import {
   isRunning,
   type ProcessState,
@@ -87,7 +88,8 @@ export function isWaiting(state: WatcherState): boolean {
 
 /** The next spawn that the goal asks for, due or not; null while one is under way (I3) or none is wanted. */
 function nextSpawn(state: WatcherState): NextSpawn | null {
-  if (spawningSlot(state) !== null) return null;
+  // The next one comes when the hook has said what becomes of the last.
+  if (spawningSlot(state) !== null || isCalling(state, "after_spawn")) return null;
   if (isWaiting(state)) return null;
   const lacking = missing(state);
   if (lacking === 0) return null;
@@ -119,7 +121,7 @@ function stops(state: WatcherState, now: Millis): readonly Stop[] {
   const all = (which: readonly Running[], reason: StopReason) => which.map(({ pid }) => ({ pid, reason }));
   switch (state.goal) {
     case "down":
-      return all(running, "stop");
+      return isCalling(state, "before_stop") ? [] : all(running, "stop");
     case "rollback":
       return all(
         running.filter((process) => process.generation === state.generation),
@@ -182,6 +184,10 @@ export function deadlines(state: WatcherState): Timers {
   const timers: Partial<Record<TimerName, Millis>> = {};
   const next = nextSpawn(state);
   if (next !== null) timers.spawn = next.atMs;
+  const calledMs = state.calls[0]?.deadlineMs;
+  if (calledMs !== undefined && calledMs !== null) {
+    timers.hook = state.status === "stopped" ? Math.min(calledMs, state.hooksByMs ?? Infinity) : calledMs;
+  }
   if (state.goal === "sequence" && nextToReplace(state) !== null) timers.pace = state.warmNotBeforeMs;
   const ages = state.goal === "up" && state.config.maxAgeS > 0;
   for (const process of state.processes) {

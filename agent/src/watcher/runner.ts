@@ -3,10 +3,18 @@
  * the log. It decides nothing. Nothing thrown here or in the core gets out: it fails this watcher only.
  */
 import { type EventDraft, type Millis, Runner, reasonOf, type Step } from "@circus-cluster/proto";
+import type { WatcherConfig } from "../config/types.ts";
 import { failSafe, transition } from "./core.ts";
-import type { SpawnResult, TimerHandle, WatcherDeps } from "./deps.ts";
-import type { ReplyResult, TimerName, WatcherEffect, WatcherInput, WatcherState } from "./state.ts";
-import { fleetWord, isAllHealthy } from "./status.ts";
+import type { HookRequest, SpawnResult, Stats, TimerHandle, WatcherDeps } from "./deps.ts";
+import {
+  isLive,
+  type ReplyResult,
+  type TimerName,
+  type WatcherEffect,
+  type WatcherInput,
+  type WatcherState,
+} from "./state.ts";
+import { fleetWord, isAllHealthy, processViews } from "./status.ts";
 
 /** Longer delays than this overflow Node's timers; the core sets one again that fired too early. */
 const DELAY_MAX_MS = 2 ** 31 - 1;
@@ -20,6 +28,8 @@ export class WatcherRunner {
   readonly #core: Core;
   readonly #runner: Runner<WatcherState, WatcherInput, WatcherEffect>;
   readonly #timers = new Map<TimerName, TimerHandle>();
+  /** What breaks off the calls of hooks that are under way, by id. */
+  readonly #calls = new Map<number, () => void>();
   #sinceWallMs: Millis;
 
   /** @param core the transition function; another one than the real one only in tests */
@@ -95,6 +105,15 @@ export class WatcherRunner {
       }
       case "signal": {
         this.#signal(effect, feed);
+        return;
+      }
+      case "call_hook": {
+        this.#callHook(effect, feed);
+        return;
+      }
+      case "cancel_hook": {
+        this.#calls.get(effect.id)?.();
+        this.#calls.delete(effect.id);
         return;
       }
       case "set_timer": {
@@ -174,6 +193,35 @@ export class WatcherRunner {
     }
   }
 
+  #callHook({ call, config }: Extract<WatcherEffect, { kind: "call_hook" }>, feed: Feed): void {
+    const { id } = call;
+    let isOver = false;
+    try {
+      const cancel = this.#deps.callHook(this.hookRequest(call, config), (outcome) => {
+        isOver = true;
+        this.#calls.delete(id);
+        this.feed({ kind: "hook_returned", id, outcome });
+      });
+      if (!isOver) this.#calls.set(id, cancel);
+    } catch (error) {
+      feed({ kind: "hook_returned", id, outcome: { kind: "failed", error: reasonOf(error) } });
+    }
+  }
+
+  /** @param stats only for `extended_stats` */
+  hookRequest(call: HookRequest["call"], config: WatcherConfig, stats: Stats | null = null): HookRequest {
+    return {
+      ...{ call, config, stats },
+      status: this.state.status,
+      processes: processViews(this.state),
+      send: (pid, signum) => {
+        const isOwn = this.state.processes.some((process) => isLive(process) && process.pid === pid);
+        if (isOwn) this.#deps.signal(pid, signum);
+        return isOwn;
+      },
+    };
+  }
+
   #setTimer(timer: TimerName, delayMs: Millis): void {
     this.#clearTimer(timer);
     const handle = this.#deps.setTimer(Math.min(delayMs, DELAY_MAX_MS), () => {
@@ -205,6 +253,7 @@ export class WatcherRunner {
     else if (
       (kind === "process_spawn_failed" && this.#isSpawnNews()) ||
       kind === "process_unhealthy" ||
+      kind === "hook_failed" ||
       (kind === "process_exited" && data["expected"] === false)
     ) {
       log.warning(text, facts);

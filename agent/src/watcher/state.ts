@@ -11,6 +11,7 @@
  *      `spawning` is the last.
  */
 import type { ErrorCode, EventDraft, Health, Millis } from "@circus-cluster/proto";
+import type { HookName } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { CircusEvent } from "../events/api.ts";
 import type { Cause, ChangeInfo, CircusStatus } from "./api.ts";
@@ -33,7 +34,7 @@ export const NOBODY: Cause = { actor: null, command: null };
 type Goal = "down" | "up" | "overlap" | "rollback" | "sequence" | "held";
 
 /** Named deadlines; setting one replaces it. */
-export const TIMERS = ["spawn", "kill", "healthy", "age", "pace"] as const;
+export const TIMERS = ["spawn", "kill", "healthy", "age", "pace", "hook"] as const;
 export type TimerName = (typeof TIMERS)[number];
 /** Due times on the monotonic clock. */
 export type Timers = Readonly<Partial<Record<TimerName, Millis>>>;
@@ -50,6 +51,8 @@ interface Slot {
 
 export interface Spawning extends Slot {
   readonly kind: "spawning";
+  /** Waits for `before_spawn`: there is no process yet. */
+  readonly isAsking: boolean;
 }
 
 interface Live extends Slot {
@@ -65,6 +68,8 @@ interface Live extends Slot {
   readonly ailment: string | null;
   /** In [0, 1), drawn once: this process' share of `max_age_variance`. */
   readonly chance: number;
+  /** The event `spawn` is out; with an `after_spawn` hook that is when it has said yes (reference §2.5). */
+  readonly isAnnounced: boolean;
 }
 
 export interface Running extends Live {
@@ -73,10 +78,10 @@ export interface Running extends Live {
 
 export interface Stopping extends Live {
   readonly kind: "stopping";
-  /** `killing`: its whole group got SIGKILL, there is nothing stronger. */
-  readonly phase: "signalled" | "killing";
+  /** `asking`: waits for `before_signal`. `killing`: its whole group got SIGKILL, there is nothing stronger. */
+  readonly phase: "asking" | "signalled" | "killing";
   readonly reason: StopReason;
-  /** Monotonic ms of the SIGKILL to come. */
+  /** Monotonic ms of the SIGKILL to come; while `asking` it is not counted yet. */
   readonly killAtMs: Millis;
   readonly cause: Cause;
 }
@@ -90,6 +95,39 @@ interface Vacancy {
   /** Monotonic ms before which it is not filled (back-off). */
   readonly dueMs: Millis;
 }
+
+/** How a process is asked to go. */
+export interface StopManner {
+  readonly reason: StopReason;
+  readonly signum: number;
+  readonly graceMs: Millis;
+  readonly cause: Cause;
+}
+
+/** What the answer of a hook is for, where its name does not say it. */
+export type HookPurpose =
+  | { readonly kind: "tell" }
+  | { readonly kind: "stop"; readonly manner: StopManner }
+  | { readonly kind: "signal"; readonly signum: number };
+
+export interface HookCall {
+  readonly id: number;
+  /** `check`: can all hooks of the watcher be called? Asked before each start. */
+  readonly hook: HookName | "check";
+  /** Whom it is about, also when it has gone by now; null: the watcher. */
+  readonly subject: { readonly wid: number; readonly pid: number | null; readonly startedMs: Millis | null } | null;
+  /** What the hook is told besides (reference §2.10). */
+  readonly facts: Readonly<Record<string, string | number | null>>;
+  readonly purpose: HookPurpose;
+  /** Monotonic ms; null: it waits for its turn. */
+  readonly deadlineMs: Millis | null;
+}
+
+export type HookOutcome =
+  /** @property env the watcher's environment as the hook left it; null: unchanged */
+  | { readonly kind: "returned"; readonly value: boolean; readonly env: Readonly<Record<string, string>> | null }
+  /** It threw, could not be called, or its time was up. */
+  | { readonly kind: "failed"; readonly error: string };
 
 /** A person's wish that the watcher rest, over any life of the agent, until somebody starts it. */
 export interface Intent {
@@ -121,7 +159,9 @@ export type Command =
       readonly pid: number | null;
       readonly signum: number | null;
       readonly gracefulTimeoutS: number | null;
-    };
+    }
+  /** One signal to its processes, as the hooks permit; nobody waits for what becomes of it. */
+  | { readonly kind: "signal"; readonly pids: readonly number[]; readonly signum: number };
 
 /** A command with the ticket under which its one {@link Reply} comes back. */
 export interface Request {
@@ -184,6 +224,12 @@ export interface WatcherState {
   readonly job: Job | null;
   readonly queue: readonly Request[];
   readonly kills: readonly KillWait[];
+  /** Calls of hooks in their order; the first is under way (see hooks.ts). */
+  readonly calls: readonly HookCall[];
+  /** Id of the newest call. */
+  readonly lastCall: number;
+  /** Monotonic ms at which a stopped watcher gives up the hooks that have not returned. */
+  readonly hooksByMs: Millis | null;
   readonly timers: Timers;
 }
 
@@ -219,6 +265,7 @@ export type WatcherInput =
       readonly pid: number;
       readonly ailment: string | null;
     }
+  | { readonly kind: "hook_returned"; readonly id: number; readonly outcome: HookOutcome }
   | { readonly kind: "dependencies_changed"; readonly unmet: readonly string[] }
   | { readonly kind: "timer_fired"; readonly timer: TimerName };
 
@@ -242,6 +289,9 @@ export type WatcherEffect =
       readonly pid: number;
       readonly signum: number;
     }
+  /** Its outcome comes as `hook_returned`, unless it is cancelled. */
+  | { readonly kind: "call_hook"; readonly call: HookCall; readonly config: WatcherConfig }
+  | { readonly kind: "cancel_hook"; readonly id: number }
   | { readonly kind: "set_timer"; readonly timer: TimerName; readonly delayMs: Millis }
   | { readonly kind: "clear_timer"; readonly timer: TimerName }
   | { readonly kind: "publish"; readonly event: CircusEvent }
@@ -274,6 +324,9 @@ export function initialState(config: WatcherConfig, intent: Intent | null = null
     job: null,
     queue: [],
     kills: [],
+    calls: [],
+    lastCall: 0,
+    hooksByMs: null,
     timers: {},
   };
 }

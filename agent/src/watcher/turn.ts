@@ -8,8 +8,8 @@ import type { Cause, ChangeInfo, CircusStatus } from "./api.ts";
 import { intentText } from "./intent.ts";
 import { NOBODY, type ProcessState, type ReplyResult, type WatcherEffect, type WatcherState } from "./state.ts";
 
-/** Effects that tell; an agent that ends because of one has told why. */
-const TOLD: ReadonlySet<WatcherEffect["kind"]> = new Set(["publish", "emit", "escalate"]);
+/** Effects that tell; an agent that ends because of one has told why. A hook is called when what came before is told. */
+const TOLD: ReadonlySet<WatcherEffect["kind"]> = new Set(["publish", "emit", "escalate", "call_hook"]);
 
 export class Turn {
   readonly now: Millis;
@@ -72,12 +72,6 @@ export class Turn {
   /** The result of a command that went well; without pids where it has no `info`. */
   done(info: ChangeInfo = { stopped: [], started: [], kept: [] }): ReplyResult {
     return { kind: "done", info, numprocesses: this.state.config.numprocesses };
-  }
-
-  /** From now on nothing is to run. */
-  lower(): void {
-    this.patch({ goal: "down" });
-    if (this.state.status === "starting" || this.state.status === "active") this.become("stopping");
   }
 
   /** Who is behind what happens now: the command being carried out, or nobody. */

@@ -2,7 +2,8 @@
 import { CircusError, type WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { ByHand, Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
-import type { WatcherDeps } from "./deps.ts";
+import type { HookRequest, Stats, WatcherDeps } from "./deps.ts";
+import { applyOptions } from "./options.ts";
 import { WatcherRunner } from "./runner.ts";
 import { type Command, type Intent, initialState, type ReplyResult } from "./state.ts";
 import { processViews, snapshotOf } from "./status.ts";
@@ -91,11 +92,49 @@ export class Watcher implements WatcherControl {
   }
 
   async set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void> {
+    if (Object.keys(options).some((key) => key.startsWith("hooks"))) await this.#checkHooks(options);
     await this.#ask(cause, { kind: "set", options });
   }
 
   async kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void> {
     await this.#ask(cause, { kind: "kill", pid, signum, gracefulTimeoutS });
+  }
+
+  async signal(cause: Cause, pids: readonly number[], signum: number): Promise<void> {
+    await this.#ask(cause, { kind: "signal", pids, signum });
+  }
+
+  async extendStats(pid: number, stats: Stats): Promise<Stats> {
+    if (this.config.hooks.byName.extended_stats === undefined) return stats;
+    const call = { hook: "extended_stats", subject: null, facts: { pid } } as const;
+    return await this.#callAside(this.config, call, stats);
+  }
+
+  /** A hook that cannot be called is refused before it takes the place of one that can. */
+  async #checkHooks(options: Readonly<Record<string, unknown>>): Promise<void> {
+    const applied = applyOptions(this.config, options);
+    if (applied.kind === "refused") throw new CircusError(applied.code, applied.reason);
+    await this.#callAside(applied.config, { hook: "check", subject: null, facts: { reload: 1 } }, null);
+  }
+
+  /** A call that no part of the watcher's life waits for. */
+  #callAside(config: WatcherConfig, call: HookRequest["call"], stats: Stats | null): Promise<Stats> {
+    const { timeoutMs } = config.hooks;
+    return new Promise((resolve, reject) => {
+      const fail = (error: string): void => {
+        const text = call.hook === "check" ? error : `hook ${call.hook} failed: ${error}`;
+        reject(new CircusError("failed", text));
+      };
+      const timer = this.#deps.setTimer(timeoutMs, () => {
+        cancel();
+        fail(`no answer within ${timeoutMs / 1000} s`);
+      });
+      const cancel = this.#deps.callHook(this.#runner.hookRequest(call, config, stats), (outcome, changed) => {
+        this.#deps.clearTimer(timer);
+        if (outcome.kind === "failed") fail(outcome.error);
+        else resolve(changed ?? stats ?? {});
+      });
+    });
   }
 
   get intent(): Intent | null {

@@ -6,11 +6,12 @@
  * `dies MS` exits with status 1 after so long · `nosuch` cannot be spawned.
  */
 import { makeLogger } from "@circus-cluster/proto";
+import { NO_HOOKS } from "../config/hooks.ts";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Cause } from "./api.ts";
-import type { HealthWatch, ProcessExit, WatcherDeps } from "./deps.ts";
-import { type Intent, NOBODY, SIGKILL } from "./state.ts";
+import type { HealthWatch, HookRequest, ProcessExit, TellHook, WatcherDeps } from "./deps.ts";
+import { type HookOutcome, type Intent, NOBODY, SIGKILL } from "./state.ts";
 import { createWatcher, type Watcher } from "./watcher.ts";
 
 export const TEST_CONFIG: WatcherConfig = {
@@ -53,6 +54,7 @@ export const TEST_CONFIG: WatcherConfig = {
   env: {},
   readyMinUptimeS: 2,
   lifecycle: PLAIN_LIFECYCLE,
+  hooks: NO_HOOKS,
   extra: {},
 };
 
@@ -79,12 +81,22 @@ export interface Outcome {
   value: unknown;
 }
 
+/** A call of a hook that has not been answered. */
+export interface PendingHook extends HookRequest {
+  readonly tell: TellHook;
+}
+
+export const YES: HookOutcome = { kind: "returned", value: true, env: null };
+export const NO: HookOutcome = { kind: "returned", value: false, env: null };
+
 export class World {
   nowMs = 0;
   /** Fails so many spawns from now on. */
   failSpawns = 0;
   /** From now on every health check says healthy at once. */
   isWell = false;
+  /** Answers of hooks that were broken off come nevertheless. */
+  isLate = false;
   /** From now on even `nosuch` can be spawned. */
   isHealed = false;
   chance = 0;
@@ -96,6 +108,13 @@ export class World {
   readonly watcher: Watcher;
   /** Of the health checks under way, by pid. */
   readonly checks = new Map<number, (ailment: string | null) => void>();
+  /** What hooks answer, after so many ms; null: they never do. At first yes, at once. */
+  answer: (request: HookRequest) => { readonly outcome: HookOutcome; readonly afterMs: number } | null = () => ({
+    outcome: YES,
+    afterMs: 0,
+  });
+  /** Calls of hooks that wait for their answer, in their order. */
+  readonly calls: PendingHook[] = [];
   /** What is kept for the agent's next life. */
   kept: Intent | null = null;
   readonly turns: boolean[] = [];
@@ -179,14 +198,24 @@ export class World {
     if (known.length !== this.alive.size || known.some(({ pid }) => !this.alive.has(pid))) fail("not owned, or dead");
     if (known.length > 2 * this.sizeMax) fail("more than 2N alive");
     if (this.watcher.status === "stopped" && known.length > 0) fail("stopped with processes");
+    if (this.calls.length > 1) fail("two hooks at once");
     if (this.checks.size > known.length) fail("a health check of nobody");
-    if (known.length === 0 && this.watcher.status === "stopped" && this.timersPending > 0)
-      fail("timer without process");
+    const rests = known.length === 0 && this.watcher.status === "stopped" && this.calls.length === 0;
+    if (rests && this.timersPending > 0) fail("timer without process or hook");
   }
 
   /** A health check's verdict; null: healthy. */
   judge(pid: number, ailment: string | null): void {
     this.checks.get(pid)?.(ailment);
+    this.check();
+  }
+
+  /** Answers a call of a hook, the one under way by default; one that was broken off too (a late answer). */
+  reply(outcome: HookOutcome, call: PendingHook | undefined = this.calls[0]): void {
+    if (call === undefined) return;
+    const index = this.calls.indexOf(call);
+    if (index >= 0) this.calls.splice(index, 1);
+    call.tell(outcome);
     this.check();
   }
 
@@ -245,6 +274,19 @@ export class World {
       signalChildren: (pid, signum) => {
         this.told.push(`children ${signum} ${pid}`);
         return [pid + 10_000];
+      },
+      callHook: (request, tell) => {
+        const { hook, subject, facts } = request.call;
+        const call: PendingHook = { ...request, tell };
+        this.calls.push(call);
+        const signum = typeof facts["signum"] === "number" ? [facts["signum"]] : [];
+        this.told.push(["hook", hook, ...signum, ...(subject?.pid == null ? [] : [subject.pid])].join(" "));
+        const answer = this.answer(request);
+        const due = answer === null ? null : this.#after(answer.afterMs, () => this.reply(answer.outcome, call), false);
+        return () => {
+          if (due !== null && !this.isLate) this.#due.delete(due);
+          this.calls.splice(this.calls.indexOf(call), 1);
+        };
       },
       watchHealth: ({ lifecycle }) => (lifecycle.healthcheck === null ? null : this.#watch()),
       healthTurned: (isHealthy) => this.turns.push(isHealthy),

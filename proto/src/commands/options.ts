@@ -7,6 +7,7 @@ export type OptionType =
   | "integer or string"
   | "boolean"
   | "string"
+  | "object"
   | "env"
   | "stream"
   | "stream option";
@@ -38,9 +39,14 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
   stderr_stream: "stream",
 };
 
-/** Of a settable option, `stdout_stream.K` and `stderr_stream.K` among them; undefined: there is none such. */
+/**
+ * Of a settable option, `stdout_stream.K`, `stderr_stream.K` and `hooks.NAME` among them; undefined: there is none such.
+ * The agent, which knows the names of hooks, checks those further.
+ */
 function typeOf(key: string): OptionType | undefined {
   if (/^(?:stdout|stderr)_stream\.[a-z_]+$/.test(key)) return "stream option";
+  if (key === "hooks") return "object";
+  if (key.startsWith("hooks.")) return "string";
   return Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
 }
 
@@ -74,13 +80,15 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
       return typeof value === "boolean" ? null : `'${key}' isn't a valid boolean`;
     case "string":
       return typeof value === "string" ? null : `'${key}' isn't a string`;
+    case "object":
+      return isObject(value) ? null : `'${key}' isn't a valid object`;
     case "env": {
-      if (typeof value !== "object" || value === null || Array.isArray(value)) return `'${key}' isn't a valid object`;
+      if (!isObject(value)) return `'${key}' isn't a valid object`;
       const odd = Object.entries(value).find(([, text]) => typeof text !== "string");
       return odd === undefined ? null : `'${odd[0]}' isn't a string`;
     }
     case "stream":
-      if (typeof value !== "object" || value === null || Array.isArray(value)) return `'${key}' isn't a valid object`;
+      if (!isObject(value)) return `'${key}' isn't a valid object`;
       return Object.hasOwn(value, "class") ? null : `'${key}' must have a 'class' key`;
     case "stream option":
       if (STREAM_NUMBER.test(key) && typeof value !== "string") {
@@ -92,6 +100,10 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
   }
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * Converts one word of a command line to the option's type, as circusctl does before it sends.
  *
@@ -99,7 +111,7 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
  */
 export function optionFromText(key: string, text: string): unknown {
   const type = typeOf(key);
-  if (type === undefined || type === "env" || type === "stream")
+  if (type === undefined || type === "env" || type === "stream" || type === "object")
     throw new CircusError("message", `unknown key '${key}'`);
   const number = text.trim() === "" ? Number.NaN : Number(text);
   const value =
