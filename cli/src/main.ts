@@ -35,6 +35,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       return await runShell(line.options, io, { run, help, ask: askAgent });
     }
     case "run":
+      // Node follows it at once; all that reads or shows a time comes later.
+      if (line.request.options["utc"] === true) process.env["TZ"] = "UTC";
       return await run(line.request, io);
     default:
       return line satisfies never;

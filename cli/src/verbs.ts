@@ -37,6 +37,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "prettify", value: null, doc: "the JSON indented, its keys sorted" },
   { name: "ssh", value: "USER@HOST:PORT", doc: "reach the endpoint from there, by ssh" },
   { name: "ssh_keyfile", value: "FILE", doc: "your key for it" },
+  { name: "utc", value: null, doc: "times in UTC, given and shown" },
   { name: "nats", value: "URL", doc: "servers of the fleet, a comma list [env CIRCUSCTL_NATS]" },
   { name: "creds", value: "FILE", doc: "your credentials for the fleet [env CIRCUSCTL_CREDS]" },
   { name: "tls-ca", value: "FILE", doc: "authority of the servers' certificates [env CIRCUSCTL_TLS_CA]" },
@@ -124,17 +125,43 @@ export function isAboutCredentials({ name }: Verb): boolean {
   return name.startsWith("fleet ");
 }
 
+const CSV: OptionSpec = { name: "csv", value: null, doc: "comma-separated values, times in UTC" };
+
+function windowOptions(byDefault: string): readonly OptionSpec[] {
+  return [
+    { name: "since", value: "TIME", doc: `from then on: 1h, 2d, 14:30, 2026-01-31T12:00 [${byDefault}]` },
+    { name: "until", value: "TIME", doc: "up to then [now]" },
+  ];
+}
+
 const FLEET: readonly Verb[] = [
   ofFleet("hosts", "Hosts of the fleet and how they are", { examples: ["hosts", "--host web1,web2 hosts --json"] }),
   ofFleet("history", "What watchers did, or how they were at one moment", {
     args: [{ property: "watcher", required: false }],
     options: [
-      { name: "since", value: "TIME", doc: "from then on: 1h, 2d, 14:30, 2026-01-31T12:00 [24h]" },
-      { name: "until", value: "TIME", doc: "up to then [now]" },
+      ...windowOptions("24h"),
       { name: "at", value: "TIME", doc: "how it was at that moment" },
       { name: "limit", value: "N", doc: "rows at most [500]" },
+      CSV,
     ],
     examples: ["--all history myworker --since 1h", "history --host web2 --at 14:30"],
+  }),
+  ofFleet("events", "What happened, and who asked for it", {
+    args: [{ property: "watcher", required: false }],
+    options: [
+      ...windowOptions("24h"),
+      { name: "kind", value: "A,B", doc: "these kinds only, such as process_exited" },
+      { name: "actor", value: "NAME", doc: "what this person asked for" },
+      { name: "limit", value: "N", doc: "the newest ones [100]" },
+      { name: "follow", value: null, doc: "go on with what happens, until Ctrl-C" },
+      CSV,
+    ],
+    examples: ["events --kind watcher_failed --since 7d", "--host web2 events myworker --follow"],
+  }),
+  ofFleet("uptime", "How much of a time watchers were up: per cent, crashes, longest outage", {
+    args: [{ property: "watcher", required: false }],
+    options: [...windowOptions("7d"), CSV],
+    examples: ["--all uptime myworker --since 30d", "uptime --csv"],
   }),
   ofFleet("rollout list", "Rollouts, the newest first", {
     options: [{ name: "limit", value: "N", doc: "rows at most [20]" }],

@@ -6,23 +6,28 @@
 import type { FleetAnswers } from "@circus-cluster/proto";
 import {
   CircusError,
+  type EventsQuery,
   type HistoryAtQuery,
   type HistoryQuery,
   type HostFilter,
   type HostInfo,
   type HostStatus,
   type StatusQuery,
+  type UptimeQuery,
 } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { FLEET } from "./ingest/decode.ts";
 import type { LiveHost, LiveWatcher } from "./live/model.ts";
 import type { PresenceView } from "./presence/runner.ts";
 import type { PlanHost } from "./rollout/plan.ts";
 import { noHost, noWatcher } from "./selection.ts";
+import { events } from "./store/queries/events.ts";
 import { gaps } from "./store/queries/gaps.ts";
 import { history } from "./store/queries/history.ts";
 import { historyAt } from "./store/queries/history-at.ts";
 import { type HostRow, hostRows } from "./store/queries/hosts.ts";
 import { type CurrentRow, currentRows } from "./store/queries/status.ts";
+import { uptime } from "./store/queries/uptime.ts";
 import { isWatcherKnown } from "./store/queries/watchers.ts";
 
 export interface FleetViewParts {
@@ -78,7 +83,7 @@ export class FleetView {
   /** @throws CircusError where a host or the watcher is not known, or the window is empty */
   history(query: HistoryQuery): FleetAnswers["history"] {
     this.#checkHistory(query);
-    if (query.since >= query.until) throw new CircusError("message", "the window ends before it begins");
+    checkWindow(query);
     const { rows, isTruncated: truncated } = history(this.#parts.db, query);
     return { rows, gaps: gaps(this.#parts.db, query.hosts), truncated };
   }
@@ -87,6 +92,22 @@ export class FleetView {
   historyAt(query: HistoryAtQuery): FleetAnswers["history-at"] {
     this.#checkHistory(query);
     return { at: query.at, rows: historyAt(this.#parts.db, query), gaps: gaps(this.#parts.db, query.hosts) };
+  }
+
+  /** @throws CircusError where a host or the watcher is not known, or the window is empty */
+  events(query: EventsQuery): FleetAnswers["events"] {
+    this.#checkHistory({ ...query, hosts: query.hosts?.filter((host) => host !== FLEET) ?? null });
+    checkWindow(query);
+    const { rows, isTruncated: truncated } = events(this.#parts.db, query);
+    return { rows, gaps: gaps(this.#parts.db, query.hosts), truncated };
+  }
+
+  /** @throws CircusError where a host or the watcher is not known, or the window is empty */
+  uptime(query: UptimeQuery): FleetAnswers["uptime"] {
+    this.#checkHistory(query);
+    checkWindow(query);
+    const { since, until } = query;
+    return { since, until, rows: uptime(this.#parts.db, query, Date.now()), gaps: gaps(this.#parts.db, query.hosts) };
   }
 
   /** For a plan: every host, with the state of one watcher. */
@@ -157,6 +178,10 @@ export class FleetView {
   #presenceOf(host: string): PresenceView {
     return this.#parts.presence.view(host) ?? NEVER;
   }
+}
+
+function checkWindow({ since, until }: { readonly since: number; readonly until: number }): void {
+  if (since >= until) throw new CircusError("message", "the window ends before it begins");
 }
 
 function age(heardWallMs: number | null): number | null {

@@ -15,8 +15,11 @@ export type Token = Brand<string, "Token">;
 /** Longest watcher name in bytes of UTF-8. */
 export const NAME_BYTES_MAX = 128;
 
+/** In place of a host: the events of the controllers themselves. */
+export const FLEET_TOKEN = "_fleet";
+
 /** Words that stand where a host stands, and so cannot be a host. */
-export const RESERVED_HOSTS = ["_all", "_fleet"] as const;
+export const RESERVED_HOSTS = ["_all", FLEET_TOKEN] as const;
 
 /** The watcher token of events that concern the whole agent. */
 export const AGENT_TOKEN = "_agent" as Token;

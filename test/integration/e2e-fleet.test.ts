@@ -128,6 +128,44 @@ describe("history", () => {
   });
 });
 
+describe("events and uptime", () => {
+  it("tell who did what, and how long it was down", async () => {
+    const events = await fleet.json<FleetAnswers["events"]>("--host web2 events myworker --kind command_accepted");
+    const stop = events.rows.find(({ data }) => data["command"] === "stop");
+    expect(stop).toMatchObject({ host: "web2", watcher: "myworker", actor: "admin" });
+    const none = await fleet.json<FleetAnswers["events"]>("--all events --actor eve");
+    expect(none.rows).toEqual([]);
+    const csv = await fleet.ctl("--all events --kind watcher_stopped --csv --utc");
+    expect(csv.stdout).toMatch(/^time,stored,host,.*\r\n20\d\d-.*,web2,\d+,\d+,myworker,watcher_stopped,/);
+
+    const uptime = await fleet.json<FleetAnswers["uptime"]>("--all uptime myworker --since 1h");
+    const [web1, web2] = uptime.rows;
+    expect(uptime.rows.map(({ host }) => host)).toEqual(NAMES);
+    expect(web2?.stoppedMs).toBeGreaterThan(0);
+    expect(web2?.percent).toBeLessThan(100);
+    expect(web2?.outage?.ms).toBeGreaterThan(0);
+    expect(web1?.percent).toBeGreaterThan(0);
+    expect(web2?.exits).toBeGreaterThan(0);
+  });
+
+  it("--follow shows what happens as it happens, until Ctrl-C", async () => {
+    await using follower = await fleet.startCtl("--host web1 events myworker --follow --kind process_spawned");
+    await follower.waitForLine(/web1 {2}myworker {2}process_spawned/); // of the past: so it listens
+    const { agent } = fleet.host("web1");
+    const pids = async (): Promise<number[]> =>
+      ((await agent.call("list", { name: "myworker" })) as unknown as { pids: number[] }).pids;
+    const before = await pids();
+    process.kill(before[0]!, "SIGKILL");
+    const successor = await waitFor(async () => (await pids()).find((pid) => !before.includes(pid)), {
+      what: "a successor",
+    });
+    await follower.waitForLine(new RegExp(`web1 {2}myworker {2}process_spawned {2}pid ${successor}\\b`));
+    follower.kill("SIGINT");
+    expect(await follower.exited).toMatchObject({ code: 0 });
+    await whole();
+  });
+});
+
 describe("a controller that is killed", () => {
   it("has every event once when it is back, also of the time without it", async () => {
     for (let round = 0; round < 3; round++) {

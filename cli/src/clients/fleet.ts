@@ -10,10 +10,12 @@ import {
   type CommandEnvelope,
   commandAnswer,
   ERRORS,
+  type EventRow,
   EXIT,
   type FleetAnswer,
   type FleetAnswers,
   type FleetRequest,
+  fleetEvent,
   formatDuration,
   type HostName,
   type HostOutcome,
@@ -186,6 +188,20 @@ export class FleetClient {
       throw new FleetError(ERRORS[code].exit, answer.reason);
     }
     return { controller: answer.controller, time: answer.time, result: answer.result as FleetAnswers[K] };
+  }
+
+  /** Events as agents and controllers publish them; whose they are is what the broker checked. */
+  onEvent(now: () => number, handler: (row: EventRow) => void): FleetSubscription {
+    return this.#connection.subscribe(this.#subjects.all.events(), (message) => {
+      const subject = this.#subjects.parse(message.subject);
+      const parsed = parse(fleetEvent, message.json());
+      if (subject?.kind !== "evt" || !parsed.ok) return;
+      const { epoch, seq, time, kind, watcher, pid, wid, actor, cause, data } = parsed.value;
+      handler({
+        ...{ host: subject.host, epoch, seq, time, stored: now(), kind, watcher, data },
+        ...{ pid: pid ?? null, wid: wid ?? null, actor: actor ?? null, cause: cause ?? null },
+      });
+    });
   }
 
   /** Progress of rollouts, as controllers tell it. */

@@ -1,12 +1,14 @@
 /** `circusctl history [W]`: intervals of states, or one moment. */
 import { type FleetAnswers, formatDuration, type HistoryGap, type HistoryRow } from "@circus-cluster/proto";
 import { hasColour } from "../io.ts";
+import { csv, isoTime } from "../render/csv.ts";
 import { type Cell, type Column, table } from "../render/table.ts";
-import { localTime, readInstant, relative, timeAndAge } from "../render/time.ts";
+import { localTime, relative, timeAndAge } from "../render/time.ts";
 import { UsageError } from "../settings.ts";
 import { type FleetContext, hostFilter } from "./context.ts";
 import { printDocument, printLines, warn } from "./output.ts";
 import { stateCell } from "./status.ts";
+import { instant, limitOf, wantsCsv, windowOf } from "./window.ts";
 
 const SINCE_MS = 24 * 3_600_000;
 const LIMIT = 500;
@@ -57,6 +59,16 @@ export function momentLines(rows: readonly HistoryRow[], atMs: number, colour: b
   return table(MOMENT, cells, colour);
 }
 
+/** Pure. */
+export function historyCsv(rows: readonly HistoryRow[]): string {
+  return csv(
+    ["host", "watcher", "state", "from", "to", "actor", "cause"],
+    rows.map((row) => [
+      ...[row.host, row.watcher, row.state, isoTime(row.from), isoTime(row.to), row.actor, row.cause],
+    ]),
+  );
+}
+
 /** What is known to be missing, as sentences. Pure. */
 export function gapLines(gaps: readonly HistoryGap[]): string[] {
   return gaps.map(({ host, epoch, fromSeq, toSeq }) => {
@@ -65,47 +77,26 @@ export function gapLines(gaps: readonly HistoryGap[]): string[] {
   });
 }
 
-/** @throws UsageError */
-function instant({ request }: FleetContext, name: string, nowMs: number): number | null {
-  const text = request.options[name];
-  if (typeof text !== "string") return null;
-  const ms = readInstant(text, nowMs);
-  if (ms === null || ms < 0) {
-    throw new UsageError(`--${name} ${JSON.stringify(text)} is no time: 1h, 2d, 14:30, 2026-01-31T12:00`);
-  }
-  return Math.round(ms);
-}
-
-/** @throws UsageError */
-export function limitOf(text: string | true | undefined, byDefault: number, most: number): number {
-  if (typeof text !== "string") return byDefault;
-  const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit < 1 || limit > most) throw new UsageError(`--limit ${text}: 1 to ${most}`);
-  return limit;
-}
-
 export async function history(context: FleetContext): Promise<number> {
   const { request, io } = context;
   const now = io.now();
   const at = instant(context, "at", now);
-  const since = instant(context, "since", now);
-  const until = instant(context, "until", now);
-  if (at !== null && (since !== null || until !== null))
+  if (at !== null && (request.options["since"] ?? request.options["until"]) !== undefined)
     throw new UsageError("--at stands alone, without --since or --until");
   const watcher = request.words[0] ?? null;
   if (at !== null) return await moment(context, watcher, at);
-  const end = until ?? now;
-  const begin = since ?? end - SINCE_MS;
-  if (begin >= end) throw new UsageError("--since has to lie before --until");
-  return await window(context, watcher, begin, end);
+  const { since, until } = windowOf(context, now, SINCE_MS);
+  return await window(context, watcher, since, until);
 }
 
 async function window(context: FleetContext, watcher: string | null, since: number, until: number): Promise<number> {
   const { client, settings, io, request } = context;
   const limit = limitOf(request.options["limit"], LIMIT, LIMIT_MAX);
+  const asCsv = wantsCsv(context);
   const hosts = await hostFilter(context);
   const { controller, time, result } = await client.query("history", { hosts, watcher, since, until, limit });
-  if (settings.json) printDocument(context, { controller, time, since, until, ...result });
+  if (asCsv) io.out(historyCsv(result.rows));
+  else if (settings.json) printDocument(context, { controller, time, since, until, ...result });
   else {
     const nothing = `nothing is known${watcher === null ? "" : ` of ${watcher}`} between ${localTime(since)} and ${localTime(until)}`;
     show(context, result, nothing, historyLines(result.rows, time, hasColour(io)));
@@ -116,9 +107,11 @@ async function window(context: FleetContext, watcher: string | null, since: numb
 
 async function moment(context: FleetContext, watcher: string | null, at: number): Promise<number> {
   const { client, settings, io } = context;
+  const asCsv = wantsCsv(context);
   const hosts = await hostFilter(context);
   const { controller, time, result } = await client.query("history-at", { hosts, watcher, at });
-  if (settings.json) printDocument(context, { controller, time, ...result });
+  if (asCsv) io.out(historyCsv(result.rows));
+  else if (settings.json) printDocument(context, { controller, time, ...result });
   else {
     const nothing = `nothing is known${watcher === null ? "" : ` of ${watcher}`} at ${timeAndAge(at, time)}`;
     const lines = momentLines(result.rows, at, hasColour(io));

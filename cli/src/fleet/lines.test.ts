@@ -1,10 +1,11 @@
 import type { HistoryRow, HostInfo, HostOutcome, HostStatus } from "@circus-cluster/proto";
 import { describe, expect, it } from "vitest";
 import { outcomeLine } from "./change.ts";
-import { gapLines, historyLines, limitOf, momentLines } from "./history.ts";
+import { gapLines, historyLines, momentLines } from "./history.ts";
 import { hostLines } from "./hosts.ts";
 import { hostText } from "./read.ts";
 import { statusLines } from "./status.ts";
+import { limitOf } from "./window.ts";
 
 const NOON = new Date(2026, 0, 31, 12, 0, 0).getTime();
 

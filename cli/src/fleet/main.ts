@@ -9,18 +9,22 @@ import type { Verb } from "../verbs.ts";
 import { change, checkScope } from "./change.ts";
 import type { FleetContext } from "./context.ts";
 import { FleetError } from "./error.ts";
+import { events } from "./events.ts";
 import { history } from "./history.ts";
 import { hosts } from "./hosts.ts";
 import { read } from "./read.ts";
 import { restart } from "./restart.ts";
 import { rolloutList, rolloutShow } from "./rollout.ts";
 import { status } from "./status.ts";
+import { uptime } from "./uptime.ts";
 
 type Work = (context: FleetContext) => Promise<number>;
 
 const OWN: Readonly<Record<string, Work>> = {
   hosts,
   history,
+  events,
+  uptime,
   "rollout list": rolloutList,
   "rollout show": rolloutShow,
   status,

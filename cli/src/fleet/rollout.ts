@@ -12,8 +12,8 @@ import { hasColour } from "../io.ts";
 import { type Cell, type Column, clean, paint, type Tone, table } from "../render/table.ts";
 import { localTime, relative, timeAndAge } from "../render/time.ts";
 import type { FleetContext } from "./context.ts";
-import { limitOf } from "./history.ts";
 import { printDocument, printLines, warn } from "./output.ts";
+import { limitOf } from "./window.ts";
 
 const LIMIT = 20;
 const LIMIT_MAX = 1000;

@@ -5,18 +5,17 @@ import {
   FLEET_CONTROLS,
   FLEET_QUERIES,
   type FleetAnswers,
-  type HistoryRow,
   isCircusError,
   issueText,
   parse,
   type Schema,
 } from "@circus-cluster/proto";
 import type { FleetView } from "../fleet-view.ts";
-import { attribute } from "../rollout/attribution.ts";
+import { type Attributable, attribute } from "../rollout/attribution.ts";
 import type { Rollouts } from "../rollout/rollouts.ts";
 
 export interface AnswerParts {
-  readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt">;
+  readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt" | "events" | "uptime">;
   readonly rollouts: Pick<Rollouts, "plan" | "start" | "list" | "show" | "starter">;
   /** Name of this controller. */
   readonly controller: string;
@@ -54,7 +53,7 @@ export class Answers {
   readonly #handlers: Readonly<Record<Question["door"], ReadonlyMap<string, Handler>>>;
 
   constructor({ view, rollouts, controller }: AnswerParts) {
-    const attributed = <T extends { readonly rows: readonly HistoryRow[] }>(answer: T): T => ({
+    const attributed = <T extends { readonly rows: readonly Attributable[] }>(answer: T): T => ({
       ...answer,
       rows: attribute(answer.rows, { controller, starter: (id) => rollouts.starter(id) }),
     });
@@ -64,6 +63,8 @@ export class Answers {
       hosts: handler("hosts", Q.hosts, (query) => view.hosts(query)),
       history: handler("history", Q.history, (query) => attributed(view.history(query))),
       "history-at": handler("history-at", Q["history-at"], (query) => attributed(view.historyAt(query))),
+      events: handler("events", Q.events, (query) => attributed(view.events(query))),
+      uptime: handler("uptime", Q.uptime, (query) => view.uptime(query)),
       "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({ rollouts: rollouts.list(limit) })),
       "rollout-show": handler("rollout-show", Q["rollout-show"], ({ id }) => rollouts.show(id)),
     };

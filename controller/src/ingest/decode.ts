@@ -2,10 +2,18 @@
  * A message of the stream → an event whose host is proven by the subject, or the word for what is wrong with
  * it. Pure. Whatever passes here can be stored: a hostile agent must not be able to make a transaction fail.
  */
-import { type FleetEvent, fleetEvent, type HostName, type Millis, parse, type Subjects } from "@circus-cluster/proto";
+import {
+  FLEET_TOKEN,
+  type FleetEvent,
+  fleetEvent,
+  type HostName,
+  type Millis,
+  parse,
+  type Subjects,
+} from "@circus-cluster/proto";
 
 /** The controllers' own events stand under this name. */
-export const FLEET = "_fleet";
+export const FLEET = FLEET_TOKEN;
 
 export interface StoredEvent {
   readonly host: HostName | typeof FLEET;

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openDatabase } from "../store/database.ts";
 import { EVENTS_MIGRATIONS, migrate } from "../store/migrations.ts";
+import { dayTable } from "../store/queries/days.ts";
 import { gaps } from "../store/queries/gaps.ts";
 import { history } from "../store/queries/history.ts";
 import { historyAt } from "../store/queries/history-at.ts";
@@ -12,7 +13,7 @@ import { lastSeq } from "../store/queries/last-seq.ts";
 import { currentRows } from "../store/queries/status.ts";
 import { isWatcherKnown } from "../store/queries/watchers.ts";
 import type { RawMessage } from "./decode.ts";
-import { dayTable, Writer } from "./writer.ts";
+import { Writer } from "./writer.ts";
 
 const subjects = new Subjects("main");
 const T0 = Date.UTC(2026, 10, 24);

@@ -6,6 +6,7 @@ import type { Subjects } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
 import { readMeta, writeMeta } from "../store/database.ts";
 import { Names } from "../store/names.ts";
+import { dayTable } from "../store/queries/days.ts";
 import { decode, FLEET, type RawMessage, type Refusal, type StoredEvent, unknownFields } from "./decode.ts";
 import { Lives } from "./lives.ts";
 import { type Change, type EarlierLife, project } from "./project.ts";
@@ -30,11 +31,6 @@ export interface StreamPlace {
   /** Wall ms at which the stream was made; 0: none seen yet. */
   readonly created: number;
   readonly generation: number;
-}
-
-/** `ev_20261124`, by the day on which the stream took the event, UTC. */
-export function dayTable(storedMs: number): string {
-  return `ev_${new Date(storedMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
 }
 
 export class Writer {

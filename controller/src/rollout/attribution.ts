@@ -2,6 +2,9 @@
 import type { HistoryRow } from "@circus-cluster/proto";
 import { rolloutOf } from "./command-id.ts";
 
+/** Says of a host who changed what. */
+export type Attributable = Pick<HistoryRow, "host" | "actor" | "cause">;
+
 export interface AttributionParts {
   /** Name under which this controller commands agents. */
   readonly controller: string;
@@ -12,7 +15,7 @@ export interface AttributionParts {
 /**
  * The rows with the person in place of the controller. Only what this controller commanded by a step's id is a rollout's: an operator may give a command any id, but not another's name.
  */
-export function attribute(rows: readonly HistoryRow[], { controller, starter }: AttributionParts): HistoryRow[] {
+export function attribute<R extends Attributable>(rows: readonly R[], { controller, starter }: AttributionParts): R[] {
   return rows.map((row) => {
     const rollout = row.actor === controller && row.cause !== null ? rolloutOf(row.cause, row.host) : null;
     const actor = rollout === null ? null : starter(rollout);

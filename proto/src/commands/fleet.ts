@@ -36,6 +36,23 @@ export interface HistoryAtQuery extends HostFilter {
   readonly at: Millis;
 }
 
+export interface EventsQuery extends HostFilter {
+  readonly watcher: string | null;
+  readonly kinds: readonly string[] | null;
+  readonly actor: string | null;
+  /** Wall ms; the window is [since, until), by the host's own clock. */
+  readonly since: Millis;
+  readonly until: Millis;
+  /** Rows at most, the newest. */
+  readonly limit: number;
+}
+export interface UptimeQuery extends HostFilter {
+  readonly watcher: string | null;
+  /** Wall ms; the window is [since, until). */
+  readonly since: Millis;
+  readonly until: Millis;
+}
+
 /** The questions, with the schema of their properties. */
 export const FLEET_QUERIES = {
   status: v.strictObject({ hosts: hostList, watcher: v.nullable(nameText) }) as Schema<StatusQuery>,
@@ -48,6 +65,21 @@ export const FLEET_QUERIES = {
     limit: v.pipe(whole, v.maxValue(10_000)),
   }) as Schema<HistoryQuery>,
   "history-at": v.strictObject({ hosts: hostList, watcher: v.nullable(nameText), at: whole }) as Schema<HistoryAtQuery>,
+  events: v.strictObject({
+    hosts: hostList,
+    watcher: v.nullable(nameText),
+    kinds: v.nullable(v.pipe(v.array(nameText), v.minLength(1), v.maxLength(100))),
+    actor: v.nullable(nameText),
+    since: whole,
+    until: whole,
+    limit: v.pipe(whole, v.minValue(1), v.maxValue(10_000)),
+  }) as Schema<EventsQuery>,
+  uptime: v.strictObject({
+    hosts: hostList,
+    watcher: v.nullable(nameText),
+    since: whole,
+    until: whole,
+  }) as Schema<UptimeQuery>,
   "rollout-list": v.strictObject({ limit: v.pipe(whole, v.maxValue(1000)) }) as Schema<{ limit: number }>,
   "rollout-show": rolloutId as Schema<{ id: string }>,
 } as const;
@@ -69,6 +101,20 @@ export interface FleetAnswers {
   readonly "history-at": {
     readonly at: Millis;
     readonly rows: readonly HistoryRow[];
+    readonly gaps: readonly HistoryGap[];
+  };
+  readonly events: {
+    /** Oldest first, in the order in which the stream took them. */
+    readonly rows: readonly EventRow[];
+    readonly gaps: readonly HistoryGap[];
+    /** There were more than `limit`; the oldest are left out. */
+    readonly truncated: boolean;
+  };
+  readonly uptime: {
+    readonly since: Millis;
+    readonly until: Millis;
+    /** By host and watcher. */
+    readonly rows: readonly UptimeRow[];
     readonly gaps: readonly HistoryGap[];
   };
   readonly "rollout-list": { readonly rollouts: readonly RolloutRecord[] };
@@ -121,6 +167,46 @@ export interface HistoryRow {
   /** Who asked for it, where somebody did. */
   readonly actor: string | null;
   readonly cause: string | null;
+}
+
+/** One stored event. */
+export interface EventRow {
+  /** `_fleet` for those of the controllers. */
+  readonly host: string;
+  readonly epoch: number;
+  readonly seq: number;
+  /** Wall ms on the host. */
+  readonly time: Millis;
+  /** Wall ms at which the stream took it. */
+  readonly stored: Millis;
+  readonly kind: string;
+  readonly watcher: string | null;
+  readonly pid: number | null;
+  readonly wid: number | null;
+  readonly actor: string | null;
+  readonly cause: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** How one watcher on one host fared in a window; the five times add up to the part of it that is told of. */
+export interface UptimeRow {
+  readonly host: string;
+  readonly watcher: string;
+  readonly activeMs: Millis;
+  /** Starting or stopping. */
+  readonly changingMs: Millis;
+  /** Because somebody wanted it so. */
+  readonly stoppedMs: Millis;
+  readonly failedMs: Millis;
+  /** Nobody can tell: the host was lost. */
+  readonly unknownMs: Millis;
+  /** Active in per cent of the time that is known; null where none is. */
+  readonly percent: number | null;
+  /** Processes that ended, and those among them that nobody had asked to. */
+  readonly exits: number;
+  readonly crashes: number;
+  /** Longest time without a break in which it was known not to be active; null: there was none. */
+  readonly outage: { readonly from: Millis; readonly ms: Millis } | null;
 }
 
 /** Events that a controller knows to be missing: "history incomplete from … to …" (design §5). */

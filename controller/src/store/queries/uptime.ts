@@ -1,0 +1,133 @@
+/** How long was each watcher up from A to B? Counted from the intervals, so it cannot disagree with the history. */
+import type { Millis, UptimeQuery, UptimeRow, WatcherState } from "@circus-cluster/proto";
+import type { Database } from "better-sqlite3";
+import { dayTables } from "./days.ts";
+
+interface Interval {
+  readonly host: string;
+  readonly watcher: string;
+  readonly state: WatcherState;
+  /** Cut to the window. */
+  readonly from: Millis;
+  readonly to: Millis;
+}
+
+interface Exits {
+  readonly host: string;
+  readonly watcher: string;
+  readonly exits: number;
+  readonly crashes: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** By host and watcher; those that were not known in the window are left out. `now` ends what still lasts. */
+export function uptime(db: Database, query: UptimeQuery, now: Millis): readonly UptimeRow[] {
+  const hosts = query.hosts === null ? null : JSON.stringify(query.hosts);
+  const until = Math.min(query.until, now);
+  const bound = { hosts, watcher: query.watcher, since: query.since, until };
+  const exits = countExits(db, bound);
+  const rows: UptimeRow[] = [];
+  let sum: Sum | null = null;
+  const end = (): void => {
+    if (sum !== null) rows.push(sum.row(exits.get(keyOf(sum))));
+  };
+  // Read to its end without a pause: nothing else uses the connection meanwhile.
+  for (const interval of db.prepare<[Record<string, unknown>], Interval>(INTERVALS).iterate(bound)) {
+    if (sum === null || sum.host !== interval.host || sum.watcher !== interval.watcher) {
+      end();
+      sum = new Sum(interval.host, interval.watcher);
+    }
+    sum.add(interval);
+  }
+  end();
+  return rows;
+}
+
+const INTERVALS = `
+  SELECT host.name AS host, watcher.name AS watcher, itv.state,
+         max(itv.t0, @since) AS "from", min(ifnull(itv.t1, @until), @until) AS "to"
+  FROM cur
+  JOIN host ON host.id = cur.host_id
+  JOIN watcher ON watcher.id = cur.watcher_id
+  JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
+  WHERE (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
+    AND (@watcher IS NULL OR watcher.name = @watcher)
+    AND itv.t0 < @until
+    AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
+                          WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
+    AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))
+  ORDER BY host.name, watcher.name, itv.t0`;
+
+/** Adds the intervals of one watcher on one host, oldest first. */
+class Sum {
+  readonly host: string;
+  readonly watcher: string;
+  readonly #ms: Record<"active" | "changing" | "stopped" | "failed" | "unknown", number> = {
+    ...{ active: 0, changing: 0, stopped: 0, failed: 0, unknown: 0 },
+  };
+  #outage: { from: Millis; ms: Millis } | null = null;
+  #current: { from: Millis; ms: Millis } | null = null;
+
+  constructor(host: string, watcher: string) {
+    this.host = host;
+    this.watcher = watcher;
+  }
+
+  add({ state, from, to }: Interval): void {
+    const ms = Math.max(0, to - from);
+    this.#ms[state === "starting" || state === "stopping" ? "changing" : state] += ms;
+    if (state === "active" || state === "unknown") {
+      this.#current = null;
+      return;
+    }
+    this.#current = { from: this.#current?.from ?? from, ms: (this.#current?.ms ?? 0) + ms };
+    if (this.#current.ms > (this.#outage?.ms ?? 0)) this.#outage = this.#current;
+  }
+
+  row(exits: Exits | undefined): UptimeRow {
+    const { active, changing, stopped, failed, unknown } = this.#ms;
+    const known = active + changing + stopped + failed;
+    return {
+      ...{ host: this.host, watcher: this.watcher },
+      ...{ activeMs: active, changingMs: changing, stoppedMs: stopped, failedMs: failed, unknownMs: unknown },
+      percent: known === 0 ? null : (100 * active) / known,
+      exits: exits?.exits ?? 0,
+      crashes: exits?.crashes ?? 0,
+      outage: this.#outage,
+    };
+  }
+}
+
+function keyOf({ host, watcher }: Pick<Exits, "host" | "watcher">): string {
+  return `${host} ${watcher}`;
+}
+
+function countExits(
+  db: Database,
+  bound: { readonly since: Millis; readonly until: Millis },
+): ReadonlyMap<string, Exits> {
+  const counts = new Map<string, Exits>();
+  for (const { table, startMs } of dayTables(db)) {
+    if (startMs + 25 * HOUR_MS <= bound.since) break;
+    for (const row of db.prepare<[Record<string, unknown>], Exits>(exitsOf(table)).all(bound)) {
+      const before = counts.get(keyOf(row));
+      const sum = { exits: row.exits + (before?.exits ?? 0), crashes: row.crashes + (before?.crashes ?? 0) };
+      counts.set(keyOf(row), { ...row, ...sum });
+    }
+  }
+  return counts;
+}
+
+function exitsOf(table: string): string {
+  return `
+    SELECT host.name AS host, watcher.name AS watcher, count(*) AS exits,
+           sum(json_extract(e.data, '$.expected') IS 0) AS crashes
+    FROM ${table} AS e
+    JOIN host ON host.id = e.host_id
+    JOIN watcher ON watcher.id = e.watcher_id
+    WHERE e.kind_id = (SELECT id FROM kind WHERE name = 'process_exited') AND e.ts >= @since AND e.ts < @until
+      AND (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
+      AND (@watcher IS NULL OR watcher.name = @watcher)
+    GROUP BY e.host_id, e.watcher_id`;
+}
