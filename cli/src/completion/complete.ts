@@ -7,7 +7,7 @@ import { type Candidate, type Live, type Wanted, wantedAt } from "./wanted.ts";
 export type Ask = typeof askAgent;
 
 /** Somebody waits with a finger on the key. */
-const ASK_MS = 400;
+const ASK_MS = 1000;
 
 type Reply = Readonly<Record<string, unknown>>;
 
