@@ -281,7 +281,7 @@ const PROTOCOL: readonly Row[] = [
   {
     frames: ['{"command": "status", "properties": [1]}'],
     reply: fail(3, "'properties' isn't a valid object"),
-    circus: { why: "an answer is safe (§5.3)", reply: null },
+    circus: { why: "it ends circusd's command channel", isHarmful: true },
   },
 ];
 
