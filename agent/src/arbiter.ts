@@ -10,13 +10,15 @@ import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERS
 import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
+import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./arbiter/membership.ts";
 import { Orders } from "./arbiter/orders.ts";
+import { reconfigure } from "./arbiter/reconfigure.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
 import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
 import { formatDiagnostics } from "./config/check.ts";
-import type { AgentConfig, LoadResult, WatcherConfig } from "./config/types.ts";
+import type { AgentConfig, CircusSection, LoadResult, WatcherConfig } from "./config/types.ts";
 import type { EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
@@ -38,8 +40,10 @@ export interface ArbiterOptions {
   readonly log: Logger;
   /** Descriptor limit of the workers; null: the agent's own. */
   readonly nofile: ResourceLimit | null;
-  /** Reads the configuration again, for a restart of everything. */
-  readonly reload: () => LoadResult;
+  /** Reads the configuration again, for `reloadconfig` and a restart of everything; null: it has no file. */
+  readonly reload: (() => LoadResult) | null;
+  /** Takes up what `reloadconfig` changed of the program itself: `loglevel`, `umask`. @default nothing */
+  readonly applyCircus?: ((circus: CircusSection, changed: readonly string[]) => void) | undefined;
 }
 
 /** How an arbiter's life ended; `restart` brings the configuration for the next one. */
@@ -54,7 +58,6 @@ const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now(
 const DEMAND_PAUSE_MS = 5000;
 
 export class Arbiter implements AgentView {
-  readonly config: AgentConfig;
   readonly log: Logger;
   readonly bus: EventBus;
   readonly processes: ProcessAccess = { send: sendSignal, childrenOf, descendantsOf };
@@ -72,6 +75,10 @@ export class Arbiter implements AgentView {
   /** As they were before the first process. */
   readonly #descriptors: Descriptors = ownDescriptors();
   readonly #hooks: HookHost;
+  /** Watchers and sockets as the file said last, the rest as it holds. */
+  #config: AgentConfig;
+  /** Settles when the last reload of the configuration is done. */
+  #reloading: Promise<unknown> = Promise.resolve();
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
   #end: ArbiterEnd | null = null;
@@ -80,7 +87,7 @@ export class Arbiter implements AgentView {
   private constructor(options: ArbiterOptions, foundation: Foundation) {
     this.#options = options;
     this.#foundation = foundation;
-    this.config = options.config;
+    this.#config = options.config;
     this.log = options.log;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -165,6 +172,10 @@ export class Arbiter implements AgentView {
     this.startMany(wanted, NOBODY).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
   }
 
+  get config(): AgentConfig {
+    return this.#config;
+  }
+
   watchers(): readonly WatcherControl[] {
     return this.#watchers.all();
   }
@@ -230,13 +241,68 @@ export class Arbiter implements AgentView {
     return this.#orders.reloadAll(cause, options);
   }
 
-  async restartAgent(cause: Cause): Promise<void> {
-    const { config, diagnostics } = this.#options.reload();
-    if (config === null) {
-      const errors = diagnostics.filter(({ severity }) => severity === "error");
-      throw new CircusError("failed", formatDiagnostics(errors, process.cwd()).join("; "));
+  addWatcher(config: WatcherConfig, cause: Cause): WatcherControl {
+    this.#checkAlive();
+    return addWatcher(this.#membership, config, cause);
+  }
+
+  checkNameIsFree(name: string): void {
+    checkNameIsFree(this.#watchers, name);
+  }
+
+  checkIsRemovable(watcher: WatcherControl): void {
+    checkIsRemovable(this.#watchers, watcher);
+  }
+
+  removeWatcher(watcher: WatcherControl, isLeft: boolean, cause: Cause): Promise<void> {
+    return removeWatcher(this.#membership, watcher, isLeft, cause);
+  }
+
+  /** One after another: each finds what the last has left. */
+  reloadConfig(cause: Cause): Promise<readonly string[]> {
+    const run = this.#reloading.then(() => this.#reloadConfig(cause));
+    this.#reloading = run.catch(() => undefined);
+    return run;
+  }
+
+  async #reloadConfig(cause: Cause): Promise<readonly string[]> {
+    this.#checkAlive();
+    const next = this.#read();
+    const applyCircus = (circus: CircusSection, changed: readonly string[]): void => {
+      this.#config = { ...next, circus, fleet: this.#config.fleet };
+      if (changed.length > 0) this.#options.applyCircus?.(circus, changed);
+    };
+    const world = { ...this.#membership, sockets: this.#foundation.sockets, applyCircus };
+    const deferred = await reconfigure({ ...world, checkAlive: () => this.#checkAlive() }, this.#config, next, cause);
+    if (deferred.length > 0) {
+      this.log.warning("changed in the configuration, but in effect only after a restart of circusd", {
+        keys: deferred.join(", "),
+      });
     }
-    await this.#finish({ kind: "restart", config }, cause);
+    return deferred;
+  }
+
+  async restartAgent(cause: Cause): Promise<void> {
+    // Without a file there is nothing to begin anew from.
+    if (this.#options.reload === null) await this.restartMany(this.watchers(), cause);
+    else await this.#finish({ kind: "restart", config: this.#read() }, cause);
+  }
+
+  /** @throws CircusError `failed` with all mistakes in one line */
+  #read(): AgentConfig {
+    if (this.#options.reload === null) throw new CircusError("failed", "this agent was not made from a file");
+    const { config, diagnostics } = this.#options.reload();
+    if (config !== null) return config;
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    throw new CircusError("failed", formatDiagnostics(errors, process.cwd()).join("; "));
+  }
+
+  get #membership(): Parameters<typeof addWatcher>[0] {
+    return { watchers: this.#watchers, orders: this.#orders, bus: this.bus };
+  }
+
+  #checkAlive(): void {
+    if (this.#stopping !== null) throw new CircusError("conflict", "the agent is about to end");
   }
 
   async quit(cause: Cause): Promise<void> {

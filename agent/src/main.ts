@@ -1,11 +1,11 @@
 /** circusd: command line, signals, pid file, exit codes; nothing else (reference §7). */
-import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, reasonOf } from "@circus-cluster/proto";
+import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, type LogLevel, reasonOf } from "@circus-cluster/proto";
 import { ProcessSignals } from "./arbiter/process-signals.ts";
-import { Arbiter } from "./arbiter.ts";
+import { Arbiter, type ArbiterOptions } from "./arbiter.ts";
 import { checkReport, formatDiagnostics } from "./config/check.ts";
 import { loadConfig } from "./config/load.ts";
 import { parseLogOutput } from "./config/log-output.ts";
-import type { AgentConfig } from "./config/types.ts";
+import type { AgentConfig, CircusSection, LoadResult } from "./config/types.ts";
 import { Background, startInBackground } from "./daemon.ts";
 import { type AgentLog, type LogOptions, openLog } from "./log/logger.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
@@ -59,10 +59,16 @@ async function run(options: RunOptions, nofile: ResourceLimit | null, background
   if (config === null) return 1;
   try {
     using log = openLog(logOptions(options, config));
+    const ownUmask = process.umask();
     if (config.circus.umask !== null) process.umask(config.circus.umask);
     const pidfile = options.pidfile ?? config.circus.pidfile;
     using _pid = pidfile === null ? null : PidFile.create(pidfile);
-    return await live({ config, log, nofile, path: options.configPath, onBound: () => background?.ready() });
+    const applyCircus = (circus: CircusSection, changed: readonly string[]): void => {
+      log.setLevel(levelOf(options, circus));
+      if (changed.includes("umask")) process.umask(circus.umask ?? ownUmask);
+    };
+    const onBound = (): void => background?.ready();
+    return await live({ config, log, nofile, path: options.configPath, onBound, applyCircus });
   } catch (error) {
     const isBug = !isCircusError(error) && !(error instanceof SocketError);
     complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
@@ -71,10 +77,14 @@ async function run(options: RunOptions, nofile: ResourceLimit | null, background
 }
 
 function logOptions(options: RunOptions, { circus }: AgentConfig): LogOptions {
-  const wanted = options.loglevel ?? circus.loglevel;
   const output = parseLogOutput(options.logoutput ?? circus.logoutput);
   if (!output.ok) throw new Error(`invariant broken: an output of the log was not checked: ${output.problem}`);
-  return { level: LOG_LEVELS.find((level) => level === wanted) ?? "info", target: output.target };
+  return { level: levelOf(options, circus), target: output.target };
+}
+
+function levelOf({ loglevel }: RunOptions, circus: CircusSection): LogLevel {
+  const wanted = loglevel ?? circus.loglevel;
+  return LOG_LEVELS.find((level) => level === wanted) ?? "info";
 }
 
 interface Life {
@@ -85,15 +95,17 @@ interface Life {
   readonly nofile: ResourceLimit | null;
   /** Called when all is bound, before the first worker. */
   readonly onBound: () => void;
+  readonly applyCircus: ArbiterOptions["applyCircus"];
 }
 
 /** One arbiter after another, until one ends for good. Resolves with the exit code. */
-async function live({ config: first, path, log, nofile, onBound }: Life): Promise<number> {
+async function live({ config: first, path, log, nofile, onBound, applyCircus }: Life): Promise<number> {
   const { logger } = log;
   let failure: string | null = null;
   using signals = new ProcessSignals(logger, () => log.reopen());
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
-    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload: () => loadConfig(path) });
+    const reload = (): LoadResult => loadConfig(path);
+    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload, applyCircus });
     onBound();
     arbiter.start();
     signals.attach(arbiter);

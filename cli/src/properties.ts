@@ -79,6 +79,7 @@ export function propertiesOf(verb: Verb, command: CommandSpec, request: Request)
   for (const [{ property, takes }, words] of assignWords(verb, request.words)) {
     const [first = ""] = words;
     if (takes === "pairs") properties[property] = pairs(verb, words);
+    else if (takes === "line") properties[property] = words.join(" ");
     else properties[property] = takes === "rest" ? words : converted(verb, command, property, first);
   }
   for (const { flag, property, sets } of command.cli?.flags ?? []) {

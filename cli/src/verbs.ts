@@ -233,12 +233,8 @@ export const TOPICS: ReadonlyMap<string, string> = new Map([
 export function argumentsText(args: readonly CliArgument[]): string {
   return args
     .map(({ property, required, takes }) => {
-      const text =
-        takes === "pairs"
-          ? "KEY VALUE…"
-          : takes === "rest"
-            ? `${placeholder(property).replace(/S$/, "")}…`
-            : placeholder(property);
+      const name = takes === undefined ? placeholder(property) : `${placeholder(property).replace(/S$/, "")}…`;
+      const text = takes === "pairs" ? "KEY VALUE…" : name;
       return required ? text : `[${text}]`;
     })
     .join(" ");

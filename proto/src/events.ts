@@ -15,6 +15,8 @@ export const EVENT_KINDS = [
   "watcher_stopped",
   "watcher_failed",
   "watcher_updated",
+  "watcher_added",
+  "watcher_removed",
   "process_spawned",
   "process_spawn_failed",
   "process_exited",
@@ -23,6 +25,7 @@ export const EVENT_KINDS = [
   "process_unhealthy",
   "hook_failed",
   "socket_bound",
+  "config_reloaded",
   "log_rotated",
   "command_accepted",
   "command_refused",
@@ -94,6 +97,7 @@ const STATE_OF: Readonly<Record<string, WatcherState>> = {
   watcher_stopping: "stopping",
   watcher_stopped: "stopped",
   watcher_failed: "failed",
+  watcher_removed: "stopped",
 };
 
 /** The state that a watcher is in from this event on, or null where the event says nothing of it. */

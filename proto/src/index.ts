@@ -10,6 +10,7 @@ export * from "./names.ts";
 export * from "./nats/pub-ack.ts";
 export * from "./nats/server-config.ts";
 export * from "./nearest.ts";
+export * from "./rlimits.ts";
 export * from "./roles.ts";
 export * from "./rollout.ts";
 export * from "./runner.ts";

@@ -47,7 +47,26 @@ export class Demand {
 
   /** Its status has changed, or will have when this turn of the event loop is over. */
   turned(watcher: WatcherControl): void {
-    if (watcher.config.onDemand) setImmediate(() => this.#look(watcher));
+    if (!watcher.config.onDemand) return;
+    this.#placeOf(watcher);
+    setImmediate(() => {
+      if (this.#places.has(watcher)) this.#look(watcher);
+    });
+  }
+
+  /** Its configuration or its sockets are others now. */
+  changed(watcher: WatcherControl): void {
+    const place = this.#places.get(watcher);
+    if (place === undefined) return;
+    place.end?.();
+    place.end = null;
+    if (watcher.config.onDemand) this.#look(watcher);
+  }
+
+  /** It is no more. */
+  forget(watcher: WatcherControl): void {
+    this.#places.get(watcher)?.end?.();
+    this.#places.delete(watcher);
   }
 
   close(): void {

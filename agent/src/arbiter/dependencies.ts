@@ -21,6 +21,11 @@ export class Dependencies {
     }
   }
 
+  /** It is no more. */
+  forget(name: string): void {
+    this.turned(name, false);
+  }
+
   unmet({ lifecycle }: WatcherConfig): readonly string[] {
     return lifecycle.dependsOn.filter((name) => !this.#healthy.has(name));
   }

@@ -51,7 +51,7 @@ export class Orders {
   async stop(some: readonly WatcherControl[] | null, cause: Cause, byHand: ByHand | null = null): Promise<void> {
     if (some === null) for (const sequence of this.#sequences) sequence.end("overtaken by stop");
     for (const watcher of some ?? []) this.takeOver(watcher);
-    await onAllInReverse(some ?? this.#world.watchers.all(), (watcher) => watcher.stop(cause, byHand));
+    await onAllInReverse(some ?? this.#world.watchers.allOwned(), (watcher) => watcher.stop(cause, byHand));
   }
 
   /** See {@link AgentView.restartMany}. */

@@ -95,9 +95,21 @@ export async function onAllInReverse(
     const before = dependentsOf(watcher.config.name, watchers).flatMap((dependent) => works.get(dependent) ?? []);
     works.set(watcher, before.length === 0 ? work(watcher) : Promise.allSettled(before).then(() => work(watcher)));
   }
-  const results = await Promise.allSettled(watchers.map((watcher) => works.get(watcher) ?? Promise.resolve()));
+  await allDone(
+    watchers.map(({ config }) => config.name),
+    watchers.map((watcher) => works.get(watcher) ?? Promise.resolve()),
+  );
+}
+
+/**
+ * Waits for all, well or not.
+ *
+ * @throws CircusError `failed` that names each that failed and why
+ */
+export async function allDone(names: readonly string[], works: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(works);
   const failures = results.flatMap((result, i) =>
-    result.status === "rejected" ? [`${watchers[i]?.config.name ?? ""}: ${reasonOf(result.reason)}`] : [],
+    result.status === "rejected" ? [`${names[i] ?? ""}: ${reasonOf(result.reason)}`] : [],
   );
   if (failures.length > 0) throw new CircusError("failed", failures.join("; "));
 }

@@ -41,6 +41,10 @@ export class WatcherSet {
   readonly #dependencies = new Dependencies(() => this.#watchers);
   /** Sorted by name. */
   #watchers: readonly WatcherControl[] = [];
+  /** Taken out already, but not done yet. */
+  readonly #leaving = new Set<WatcherControl>();
+  /** As each was read from the file last, or added. */
+  readonly #written = new Map<WatcherControl, WatcherConfig>();
 
   constructor(world: World) {
     const { sockets, log } = world;
@@ -62,6 +66,26 @@ export class WatcherSet {
     return this.#watchers;
   }
 
+  /** The watcher as it was read or added, without what `set` and `incr` changed since. */
+  writtenOf(watcher: WatcherControl): WatcherConfig {
+    return this.#written.get(watcher) ?? watcher.config;
+  }
+
+  /** Of that name, in any case. */
+  find(name: string): WatcherControl | undefined {
+    return this.#watchers.find((watcher) => isCalled(watcher, name));
+  }
+
+  /** On its way out, of that name, in any case. */
+  findLeaving(name: string): WatcherControl | undefined {
+    return [...this.#leaving].find((watcher) => isCalled(watcher, name));
+  }
+
+  /** Those that are there, and those on their way out. */
+  allOwned(): readonly WatcherControl[] {
+    return [...this.#watchers, ...this.#leaving];
+  }
+
   /** Makes one, stopped. */
   add(config: WatcherConfig): WatcherControl {
     const { spawn, sockets, outputs, hub, hooks, bus, intents, giveUp } = this.#world;
@@ -80,7 +104,40 @@ export class WatcherSet {
     };
     const watcher = createWatcher(config, deps, intents.get(config.name));
     this.#watchers = [...this.#watchers, watcher].sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
+    this.#written.set(watcher, config);
+    watcher.dependenciesChanged(this.#dependencies.unmet(config));
     return watcher;
+  }
+
+  /** It was read anew: after this its configuration is what `configure` makes of that. */
+  rewrite(watcher: WatcherControl, config: WatcherConfig): void {
+    this.#written.set(watcher, config);
+  }
+
+  /** Its configuration, or a socket of its own, is another one now. */
+  changed(watcher: WatcherControl): void {
+    watcher.dependenciesChanged(this.#dependencies.unmet(watcher.config));
+    this.#demand.changed(watcher);
+  }
+
+  /**
+   * Nobody finds it any more; until it is forgotten it is stopped with all others, and its name is not free.
+   */
+  takeOut(watcher: WatcherControl): void {
+    this.#watchers = this.#watchers.filter((other) => other !== watcher);
+    this.#leaving.add(watcher);
+  }
+
+  /** Knows it no more; whatever it runs is for the caller to have stopped, or runs on unmanaged. */
+  forget(watcher: WatcherControl): void {
+    const { name } = watcher.config;
+    watcher.abandon();
+    this.#watchers = this.#watchers.filter((other) => other !== watcher);
+    this.#written.delete(watcher);
+    this.#leaving.delete(watcher);
+    this.#demand.forget(watcher);
+    this.#dependencies.forget(name);
+    if (watcher.intent !== null) this.#world.intents.set(name, null);
   }
 
   /** In place of a start: from now on a connection starts it. */
@@ -97,4 +154,8 @@ export class WatcherSet {
 /** It rests until a connection comes. */
 export function isToWait(watcher: WatcherControl): boolean {
   return watcher.config.onDemand && watcher.status === "stopped";
+}
+
+function isCalled(watcher: WatcherControl, name: string): boolean {
+  return watcher.config.name.toLowerCase() === name.toLowerCase();
 }

@@ -44,6 +44,26 @@ export interface AgentView {
   /** A person named this watcher: a start of all that is under way leaves it alone from now on. */
   takeOver(watcher: WatcherControl): void;
   /**
+   * A new watcher, stopped.
+   *
+   * @throws CircusError `conflict` where its name is not free
+   */
+  addWatcher(config: WatcherConfig, cause: Cause): WatcherControl;
+  /** @throws CircusError `conflict` where there is one of this name, in any case */
+  checkNameIsFree(name: string): void;
+  /** @throws CircusError `conflict` where another one depends on it */
+  checkIsRemovable(watcher: WatcherControl): void;
+  /** Takes it out at once; settles when it is stopped. @param isLeft its processes run on, managed by nobody */
+  removeWatcher(watcher: WatcherControl, isLeft: boolean, cause: Cause): Promise<void>;
+  /**
+   * Reads the configuration file again and does what has changed.
+   *
+   * @returns the keys that take effect only when the agent is restarted
+   * @throws CircusError `failed` where the file has errors or a socket cannot be opened: then nothing is touched;
+   *   or where watchers did not come up.
+   */
+  reloadConfig(cause: Cause): Promise<readonly string[]>;
+  /**
    * Ends everything and begins anew from the configuration file; settles when all is stopped.
    *
    * @throws CircusError `failed` where the file has errors: then nothing is touched.

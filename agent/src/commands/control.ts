@@ -2,11 +2,12 @@
  * Handlers of the commands that change something (reference §5.6). A handler checks at once what can be
  * checked at once, by throwing; what takes time is handed back as {@link Work}, which has not begun yet.
  */
-import { CircusError, checkOptions, parseSignal } from "@circus-cluster/proto";
+import { CircusError, parseSignal } from "@circus-cluster/proto";
 import { oneLine } from "../config/text.ts";
 import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
 import { applyOptions, isStreamOption } from "../watcher/options.ts";
 import type { AgentView } from "./agent-view.ts";
+import { optionsFor } from "./config.ts";
 import { matchWatchers } from "./match.ts";
 import { type Checked, type Fields, named, textOf } from "./properties.ts";
 
@@ -192,7 +193,7 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
 
   set: (agent, properties) => {
     const watcher = named(agent, properties);
-    const options = checkOptions(properties["options"] as Fields);
+    const options = optionsFor(watcher.config, properties["options"] as Fields, agent);
     const applied = applyOptions(watcher.config, options); // again when its turn comes; here for the answer
     if (applied.kind === "refused") throw new CircusError(applied.code, applied.reason);
     const problem = Object.keys(options).some(isStreamOption) ? agent.streamProblem(applied.config) : null;

@@ -22,10 +22,13 @@ import {
 } from "@circus-cluster/proto";
 import type { Cause } from "../watcher/api.ts";
 import type { AgentView, CommandRequest, Dispatch } from "./agent-view.ts";
+import { CONFIG_HANDLERS } from "./config.ts";
 import { CONTROL_HANDLERS, type Work } from "./control.ts";
 import type { Checked, Fields } from "./properties.ts";
 import { pythonRepr } from "./python-text.ts";
 import { QUERY_HANDLERS } from "./query.ts";
+
+const CHANGES = { ...CONTROL_HANDLERS, ...CONFIG_HANDLERS };
 
 /** Who asked, where the door knows no name: anyone who can reach the local endpoint. */
 const LOCAL_ACTOR = "local";
@@ -33,7 +36,7 @@ const LOCAL_ACTOR = "local";
 /** Wall ms; a parameter for tests. */
 export function createDispatch(agent: AgentView, wall: () => number = Date.now): Dispatch {
   for (const { name, access } of COMMANDS.values()) {
-    invariant(Object.hasOwn(access === "read" ? QUERY_HANDLERS : CONTROL_HANDLERS, name), `${name} has a handler`);
+    invariant(Object.hasOwn(access === "read" ? QUERY_HANDLERS : CHANGES, name), `${name} has a handler`);
   }
   const ok = (fields: Fields): CircusReply => ({ status: "ok", time: wall() / 1000, ...fields });
   const failed = (error: unknown, request: CommandRequest): CircusReply => {
@@ -83,7 +86,7 @@ async function change(
   let properties: Checked;
   try {
     properties = propertiesOf(spec, request);
-    const handler = CONTROL_HANDLERS[spec.name];
+    const handler = CHANGES[spec.name];
     invariant(handler !== undefined, `${spec.name} has a handler`);
     work = handler(agent, properties);
   } catch (error) {

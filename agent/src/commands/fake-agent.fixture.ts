@@ -1,5 +1,6 @@
 /** An agent made of fake watchers, for the tests of the command table. */
 import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
+import type { WatcherChange } from "../config/diff.ts";
 import { NO_HOOKS } from "../config/hooks.ts";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
@@ -119,6 +120,12 @@ export class FakeWatcher implements WatcherControl {
   async set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#do(cause, `set ${JSON.stringify(options)}`);
   }
+  configure(cause: Cause, change: WatcherChange): Promise<ChangeInfo> {
+    return this.#do(cause, `configure ${change.keys.join(",")} ${change.renewal}`);
+  }
+  abandon(): void {
+    this.calls.push("abandon");
+  }
   async kill(cause: Cause, pid: number | null, signum: number | null, timeoutS: number | null): Promise<void> {
     await this.#do(cause, `kill ${String(pid)} ${String(signum)} ${String(timeoutS)}`);
   }
@@ -220,6 +227,20 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
     reopenOutputs: () => called("reopenOutputs"),
     takeOver: (watcher) => void called(`takeOver ${watcher.config.name}`),
     restartAgent: () => called("restartAgent"),
+    checkNameIsFree: (name) => {
+      const isTaken = watchers.some((watcher) => watcher.config.name.toLowerCase() === name.toLowerCase());
+      if (isTaken) throw new CircusError("conflict", `'${name}' already exist`);
+    },
+    addWatcher: (added) => {
+      calls.push(`add ${JSON.stringify(added)}`);
+      return new FakeWatcher(added);
+    },
+    checkIsRemovable: () => undefined,
+    removeWatcher: (watcher, isLeft) => called(`remove ${watcher.config.name} ${isLeft}`),
+    reloadConfig: async () => {
+      await called("reloadConfig");
+      return [];
+    },
     quit: () => called("quit"),
   };
   return { view, events, logged, calls };

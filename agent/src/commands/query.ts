@@ -75,5 +75,12 @@ export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
 
   listsockets: (agent) => ({ sockets: agent.sockets() }),
 
+  // `shell` is false: its console then says that it could not start the kernel.
+  ipython: () => ({ shell: false, msg: "this circusd is no Python program, so there is no shell inside it" }),
+
+  listen: () => {
+    throw new CircusError("message", "invalid message. use a pub/sub socket");
+  },
+
   snapshot: (agent) => ({ snapshot: agent.snapshot() }),
 };

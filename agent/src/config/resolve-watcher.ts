@@ -87,11 +87,16 @@ function idOf(text: string | null): string | number | null {
 }
 
 function checkName(reader: SectionReader, name: string): void {
+  const problem = nameProblem(name);
+  if (problem !== null) reader.error("name", problem);
+}
+
+/** Why a watcher cannot be called so, or null. */
+export function nameProblem(name: string): string | null {
   const bytes = new TextEncoder().encode(name).length;
-  if (name.trim() === "") reader.error("name", "a watcher needs a name");
-  else if (bytes > NAME_BYTES_MAX) {
-    reader.error("name", `${quote(name)} has ${bytes} bytes, a name at most ${NAME_BYTES_MAX}`);
-  } else if (printable(name) !== name) reader.error("name", `${quote(name)} has control characters in it`);
+  if (name.trim() === "") return "a watcher needs a name";
+  if (bytes > NAME_BYTES_MAX) return `${quote(name)} has ${bytes} bytes, a name at most ${NAME_BYTES_MAX}`;
+  return printable(name) === name ? null : `${quote(name)} has control characters in it`;
 }
 
 function checkTogether(reader: SectionReader, watcher: WatcherConfig): void {

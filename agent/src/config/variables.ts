@@ -11,7 +11,7 @@ export function substitute(text: string, lookup: Lookup): string {
 }
 
 /** The paths a text names, lower case, without `circus.`. */
-function variablePaths(text: string): readonly string[] {
+export function variablePaths(text: string): readonly string[] {
   return [...text.matchAll(VARIABLE)].map((match) => (match[1] ?? match[2] ?? "").toLowerCase());
 }
 

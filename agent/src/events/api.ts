@@ -4,7 +4,18 @@ import type { EventDraft } from "@circus-cluster/proto";
 /** A Circus event for the PUB socket, reference §6: topic `watcher.<res_name>.<event>`. */
 export interface CircusEvent {
   readonly watcher: string;
-  readonly event: "spawn" | "reap" | "kill" | "start" | "stop" | "reload" | "updated" | "hook_success" | "hook_failure";
+  readonly event:
+    | "spawn"
+    | "reap"
+    | "kill"
+    | "start"
+    | "stop"
+    | "reload"
+    | "updated"
+    | "add"
+    | "remove"
+    | "hook_success"
+    | "hook_failure";
   /** Payload without `time`, which the bus adds (epoch seconds) unless it is given. */
   readonly data: Readonly<Record<string, unknown>>;
 }

@@ -11,17 +11,23 @@ export interface LogOptions {
 
 export interface AgentLog extends Disposable {
   readonly logger: Logger;
+  /** From now on; children of the logger too. */
+  setLevel(level: LogLevel): void;
   /** Opens the log's file anew, where it is one: for an outside logrotate. */
   reopen(): void;
 }
 
 /** @throws CircusError `os` where the file or syslog's socket cannot be used. */
-export function openLog({ level, target }: LogOptions): AgentLog {
+export function openLog({ level: first, target }: LogOptions): AgentLog {
   const sink = openSink(target);
+  let level = first;
+  const setLevel = (next: LogLevel): void => {
+    level = next;
+  };
   const logger = makeLogger((at, text, fields) => {
     if (isLogged(at, level)) sink.write({ when: new Date(), pid: process.pid, level: at, text, fields });
   });
-  return { logger, reopen: () => sink.reopen(), [Symbol.dispose]: () => sink[Symbol.dispose]() };
+  return { logger, setLevel, reopen: () => sink.reopen(), [Symbol.dispose]: () => sink[Symbol.dispose]() };
 }
 
 function openSink(target: LogTarget): Sink {

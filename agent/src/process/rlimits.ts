@@ -5,7 +5,8 @@
  * never gets a hard limit back. Raising needs the agent's rights, which the worker's user may lack: so the agent
  * raises its own hard limits, which harms nobody, while it forks.
  */
-import { RLIMIT_NUMBERS, type RlimitName, type Rlimits } from "../config/rlimits.ts";
+import { RLIMIT_NUMBERS, type RlimitName } from "@circus-cluster/proto";
+import type { Rlimits } from "../config/rlimits.ts";
 import { type ResourceLimit, resourceLimit, SyscallError } from "../sockets/syscalls.ts";
 import { findExecutable } from "./executable.ts";
 

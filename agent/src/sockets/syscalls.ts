@@ -28,6 +28,7 @@ const native = {
   listen: libc.func("int listen(int fd, int backlog)"),
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t len)"),
   getsockname: libc.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint32_t *len)"),
+  shutdown: libc.func("int shutdown(int fd, int how)"),
   close: libc.func("int close(int fd)"),
   dup2: libc.func("int dup2(int fd, int target)"),
   fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
@@ -55,6 +56,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const OPTION = { SO_REUSEADDR: [SOL_SOCKET, 2], SO_REUSEPORT: [SOL_SOCKET, 15], IPV6_V6ONLY: [41, 26] } as const;
 const SO_BINDTODEVICE = 25;
+const SHUT_RDWR = 2;
 const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
@@ -108,6 +110,11 @@ export function socketName(fd: number): Address {
   const length = [bytes.length];
   call("getsockname", fd, bytes, length);
   return decodeAddress(bytes.subarray(0, length[0]));
+}
+
+/** Both ways, for every process that has the socket: a listening one listens no more. */
+export function shutdown(fd: number): void {
+  call("shutdown", fd, SHUT_RDWR);
 }
 
 export function close(fd: number): void {

@@ -3,6 +3,7 @@
  * handlers. Changes on one watcher queue behind each other; changes on different watchers do not wait.
  */
 import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
+import type { WatcherChange } from "../config/diff.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Stats } from "./deps.ts";
 import type { Intent } from "./state.ts";
@@ -73,6 +74,10 @@ export interface WatcherControl {
   addProcesses(cause: Cause, delta: number): Promise<number>;
   /** Options as `checkOptions` of proto accepts them; applies what can be applied live, reloads where it must. */
   set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void>;
+  /** What the configuration file changed; a watcher that is stopped stays so. */
+  configure(cause: Cause, change: WatcherChange): Promise<ChangeInfo>;
+  /** Its processes live on and are nobody's business any more; nothing of it is told from now on. */
+  abandon(): void;
   /** Signal, then SIGKILL to the group after the timeout; replaced if `respawn`. Null: defaults of the watcher; all pids. */
   kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void>;
   /** One signal to each of these that is its own, as the hooks permit; resolves before their answers. */

@@ -6,7 +6,7 @@ import { lower } from "./hooks.ts";
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
 import { missing, refills } from "./reconcile.ts";
-import { type Command, type Intent, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
+import { type Command, type Intent, isLive, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 /** Makes a request the job, or answers it at once where there is nothing to wait for. */
@@ -40,6 +40,9 @@ export function begin(turn: Turn, request: Request): void {
       return;
     case "set":
       beginSet(turn, request, command.options);
+      return;
+    case "configure":
+      beginConfigure(turn, request, command);
       return;
     case "kill":
     case "signal":
@@ -177,4 +180,34 @@ function beginSet(turn: Turn, request: Request, options: Readonly<Record<string,
   // `send_hup` would leave the processes with their old command, so a set always renews them.
   else if (needsReload) renew(turn, request, "overlap");
   else fit(turn);
+}
+
+/**
+ * The file's new values hold whatever becomes of the processes. One that is stopped stays so: whether it is to run
+ * is not for its configuration to say.
+ */
+function beginConfigure(turn: Turn, request: Request, command: Extract<Command, { kind: "configure" }>): void {
+  const { changes, keys, renewal } = command;
+  const merged = { ...turn.state.config, ...changes };
+  // More processes than the file says, by `incr`, are none of a singleton.
+  const config = merged.singleton ? { ...merged, numprocesses: Math.min(1, merged.numprocesses) } : merged;
+  const isStopped = turn.state.status === "stopped";
+  open(turn, renewal === "none" || isStopped ? "resize" : renewal, request);
+  turn.patch({ config });
+  if (config.lifecycle.healthcheck === null) acquit(turn);
+  turn.emit("watcher_updated", { options: keys, numprocesses: config.numprocesses });
+  if (isStopped) finish(turn);
+  else if (renewal === "reload") renew(turn, request, "overlap");
+  else if (renewal === "restart") lower(turn);
+  else fit(turn);
+}
+
+/** Nobody checks them any more: what was ill counts as alive again. */
+function acquit(turn: Turn): void {
+  const processes = turn.state.processes.map((process) =>
+    isLive(process) && process.health === "unhealthy"
+      ? ({ ...process, health: "starting", ailment: null } as const)
+      : process,
+  );
+  turn.patch({ processes });
 }

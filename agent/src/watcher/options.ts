@@ -1,10 +1,10 @@
 /** What `set` does to a watcher's configuration (reference §5.6, "set"). Pure. */
-import type { ErrorCode } from "@circus-cluster/proto";
+import { type ErrorCode, isRlimitName } from "@circus-cluster/proto";
 import { changeHooks } from "../config/hooks.ts";
-import { resolveStream, type StreamConfig, streamRefusal } from "../config/streams.ts";
+import { resolveStream, streamRefusal } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 
-/** Where each option of the wire lives in the configuration. */
+/** Where each plain option of the wire lives in the configuration; {@link FAMILIES} has the others. */
 const FIELDS: Readonly<Record<string, keyof WatcherConfig>> = {
   numprocesses: "numprocesses",
   max_retry: "maxRetry",
@@ -30,8 +30,54 @@ const FIELDS: Readonly<Record<string, keyof WatcherConfig>> = {
   env: "env",
 };
 
+type Changes = { -readonly [K in keyof WatcherConfig]?: WatcherConfig[K] };
+
+/** Options of the same beginning that live together. */
+interface Family {
+  readonly pattern: RegExp;
+  /** What one of them changes in a configuration, or why it cannot. */
+  change(config: WatcherConfig, key: string, value: unknown): Changes | string;
+  /** @param before the configuration without it */
+  needsReload(before: WatcherConfig, key: string): boolean;
+}
+
+const STREAM = /^std(?:out|err)_stream(?:$|\.)/;
+
+const FAMILIES: readonly Family[] = [
+  {
+    pattern: /^rlimit_/,
+    change: ({ rlimits }, key, value) => {
+      const limit = key.slice("rlimit_".length).toLowerCase();
+      if (!isRlimitName(limit)) return `'${key}' isn't a valid rlimit setting`;
+      return { rlimits: { ...rlimits, [limit]: value === -1 ? null : (value as number | null) } };
+    },
+    needsReload: () => true,
+  },
+  {
+    pattern: /^hooks(?:$|\.)/,
+    change: ({ hooks }, key, value) => {
+      const changed = changeHooks(hooks, key, value);
+      return changed.ok ? { hooks: changed.hooks } : changed.reason;
+    },
+    needsReload: () => false,
+  },
+  {
+    pattern: STREAM,
+    change: changeStream,
+    // Only a new process gets the pipe.
+    needsReload: (before, key) => before[streamField(key)] === null,
+  },
+];
+
+/** As in Circus, taken without effect; a caller who can say so does. */
+export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["retry_in"]);
+
 /** A process takes these up only when it is made: setting one reloads the watcher. */
 const NEED_RELOAD = new Set([
+  "copy_env",
+  "close_child_stdin",
+  "close_child_stdout",
+  "close_child_stderr",
   "working_dir",
   "uid",
   "gid",
@@ -56,55 +102,49 @@ export type Applied =
  * @param options values of the types that `checkOptions` of proto lets through
  */
 export function applyOptions(config: WatcherConfig, options: Readonly<Record<string, unknown>>): Applied {
-  const changes: Record<string, unknown> = {};
-  const streams: Streams = { stdoutStream: config.stdoutStream, stderrStream: config.stderrStream };
-  let { hooks } = config;
+  let next = config;
   let needsReload = false;
   for (const [key, value] of Object.entries(options)) {
-    if (key === "hooks" || key.startsWith("hooks.")) {
-      const changed = changeHooks(hooks, key, value);
-      if (!changed.ok) return { kind: "refused", code: "message", reason: changed.reason };
-      ({ hooks } = changed);
-      continue;
-    }
-    if (isStreamOption(key)) {
-      const field = key.startsWith("stdout") ? "stdoutStream" : "stderrStream";
-      const problem = applyStream(streams, field, key, value);
-      if (problem !== null) return { kind: "refused", code: "message", reason: problem };
-      // Only a new process gets the pipe.
-      needsReload ||= config[field] === null;
-      continue;
-    }
-    const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
-    if (field === undefined) return { kind: "refused", code: "message", reason: `unknown key '${key}'` };
     const problem = problemOf(key, value);
     if (problem !== null) return { kind: "refused", code: "message", reason: problem };
-    changes[field] = key === "numprocesses" ? Math.max(0, Number(value)) : value;
+    const changes = changesBy(next, key, value);
+    if (typeof changes === "string") return { kind: "refused", code: "message", reason: changes };
+    needsReload ||= isForNewOnes(config, key);
+    next = { ...next, ...changes };
   }
-  const next: WatcherConfig = { ...config, ...changes, ...streams, hooks };
   if (next.singleton && next.numprocesses > 1) return { kind: "refused", code: "conflict", reason: SINGLETON_TEXT };
-  needsReload ||= Object.keys(options).some((key) => NEED_RELOAD.has(key));
   return { kind: "applied", config: next, needsReload };
+}
+
+/** What one option changes in a configuration, or why it cannot. */
+function changesBy(config: WatcherConfig, key: string, value: unknown): Changes | string {
+  if (WITHOUT_EFFECT.has(key)) return {};
+  const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
+  if (field !== undefined) return { [field]: key === "numprocesses" ? Math.max(0, Number(value)) : value };
+  return FAMILIES.find(({ pattern }) => pattern.test(key))?.change(config, key, value) ?? `unknown key '${key}'`;
+}
+
+/** Does it take new processes for it to have an effect? */
+function isForNewOnes(before: WatcherConfig, key: string): boolean {
+  return NEED_RELOAD.has(key) || FAMILIES.find(({ pattern }) => pattern.test(key))?.needsReload(before, key) === true;
 }
 
 /** `stdout_stream`, `stderr_stream.filename` … */
 export function isStreamOption(key: string): boolean {
-  return /^std(?:out|err)_stream(?:$|\.)/.test(key);
+  return STREAM.test(key);
 }
 
-interface Streams {
-  stdoutStream: StreamConfig | null;
-  stderrStream: StreamConfig | null;
+function streamField(key: string): "stdoutStream" | "stderrStream" {
+  return key.startsWith("stdout") ? "stdoutStream" : "stderrStream";
 }
 
-/** `stdout_stream` replaces all, `stdout_stream.K` one option: the class stays (D12, D14). Null, or what is wrong. */
-function applyStream(streams: Streams, field: keyof Streams, key: string, value: unknown): string | null {
+/** `stdout_stream` replaces all, `stdout_stream.K` one option: the class stays (D12, D14). */
+function changeStream(config: WatcherConfig, key: string, value: unknown): Changes | string {
+  const field = streamField(key);
   const [name = "", option] = key.split(/\.(.*)/s);
-  const options = option === undefined ? (value as object) : { ...streams[field]?.given, [option]: value };
+  const options = option === undefined ? (value as object) : { ...config[field]?.given, [option]: value };
   const resolved = resolveStream(options as Readonly<Record<string, unknown>>);
-  if (resolved.stream === null) return streamRefusal(name, resolved);
-  streams[field] = resolved.stream;
-  return null;
+  return resolved.stream === null ? (streamRefusal(name, resolved) ?? "") : { [field]: resolved.stream };
 }
 
 /** Ranges; the types were checked before. A negative number of processes counts as none, as in Circus. */

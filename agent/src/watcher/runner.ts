@@ -5,7 +5,7 @@
 import { type EventDraft, type Millis, Runner, reasonOf, type Step } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import { failSafe, transition } from "./core.ts";
-import type { HookRequest, SpawnResult, Stats, TimerHandle, WatcherDeps } from "./deps.ts";
+import type { HealthWatch, HookRequest, SpawnResult, Stats, TimerHandle, WatcherDeps } from "./deps.ts";
 import {
   isLive,
   type ReplyResult,
@@ -30,7 +30,10 @@ export class WatcherRunner {
   readonly #timers = new Map<TimerName, TimerHandle>();
   /** What breaks off the calls of hooks that are under way, by id. */
   readonly #calls = new Map<number, () => void>();
+  /** Health checks of live processes, by pid. */
+  readonly #checks = new Map<number, HealthWatch>();
   #sinceWallMs: Millis;
+  #isAbandoned = false;
 
   /** @param core the transition function; another one than the real one only in tests */
   constructor(
@@ -63,7 +66,19 @@ export class WatcherRunner {
     return this.#sinceWallMs;
   }
 
-  readonly feed = (input: WatcherInput): void => this.#runner.feed(input);
+  readonly feed = (input: WatcherInput): void => {
+    if (!this.#isAbandoned) this.#runner.feed(input);
+  };
+
+  /** Lets go of everything; no input and no effect from now on. Harmless twice. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    for (const timer of [...this.#timers.keys()]) this.#clearTimer(timer);
+    for (const check of this.#checks.values()) check.close();
+    this.#checks.clear();
+    for (const cancel of this.#calls.values()) cancel();
+    this.#calls.clear();
+  }
 
   #step(state: WatcherState, input: WatcherInput, now: Millis): Step<WatcherState, WatcherEffect> {
     let step: Step<WatcherState, WatcherEffect>;
@@ -83,6 +98,7 @@ export class WatcherRunner {
     if (step.state.status !== state.status) this.#deps.statusTurned(step.state.status);
     if (step.state.config !== state.config) this.#deps.configTurned(step.state.config);
     if (fleetWord(step.state) !== fleetWord(state)) this.#sinceWallMs = this.#deps.wall();
+    if (step.state.config.lifecycle.healthcheck !== state.config.lifecycle.healthcheck) this.#checkAnew(step.state);
     return step;
   }
 
@@ -156,6 +172,8 @@ export class WatcherRunner {
     let result: SpawnResult;
     try {
       result = this.#deps.spawn({ config: withHealth, wid }, ({ code, signal }) => {
+        this.#checks.get(pid)?.close();
+        this.#checks.delete(pid);
         health?.close();
         this.feed({ kind: "exited", wid, pid, code, signal });
       });
@@ -170,7 +188,31 @@ export class WatcherRunner {
     }
     pid = result.pid;
     feed({ kind: "spawned", wid, pid, startedMs: result.startedMs, chance: this.#deps.random() });
-    health?.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }));
+    if (health !== null) this.#check(health, wid, pid);
+  }
+
+  #check(health: HealthWatch, wid: number, pid: number): void {
+    this.#checks.set(pid, health);
+    health.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }));
+  }
+
+  /**
+   * Other checks for the processes that are there, after this turn. One that can hear of its check only when it is
+   * made keeps the old one until it is replaced.
+   */
+  #checkAnew({ config, processes }: WatcherState): void {
+    const { healthcheck } = config.lifecycle;
+    if (healthcheck?.probe.type === "notify") return;
+    for (const { wid, pid } of processes.filter(isLive)) {
+      this.#checks.get(pid)?.close();
+      this.#checks.delete(pid);
+      queueMicrotask(() => {
+        if (this.#isAbandoned || !this.state.processes.some((process) => isLive(process) && process.pid === pid))
+          return;
+        const health = this.#deps.watchHealth(config, wid);
+        if (health !== null) this.#check(health, wid, pid);
+      });
+    }
   }
 
   #signal({ to, wid, pid, signum }: Extract<WatcherEffect, { kind: "signal" }>, feed: Feed): void {

@@ -154,6 +154,13 @@ export type Command =
   | { readonly kind: "resize"; readonly to: number }
   | { readonly kind: "resize_by"; readonly delta: number }
   | { readonly kind: "set"; readonly options: Readonly<Record<string, unknown>> }
+  /** The file has changed. */
+  | {
+      readonly kind: "configure";
+      readonly changes: Partial<WatcherConfig>;
+      readonly keys: readonly string[];
+      readonly renewal: "none" | "reload" | "restart";
+    }
   | {
       readonly kind: "kill";
       readonly pid: number | null;

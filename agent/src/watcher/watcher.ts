@@ -1,5 +1,6 @@
 /** A watcher as the rest of the agent sees it: promises outside, requests and replies inside. */
 import { CircusError, type WatcherSnapshot } from "@circus-cluster/proto";
+import type { WatcherChange } from "../config/diff.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { ByHand, Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
 import type { HookRequest, Stats, WatcherDeps } from "./deps.ts";
@@ -94,6 +95,17 @@ export class Watcher implements WatcherControl {
   async set(cause: Cause, options: Readonly<Record<string, unknown>>): Promise<void> {
     if (Object.keys(options).some((key) => key.startsWith("hooks"))) await this.#checkHooks(options);
     await this.#ask(cause, { kind: "set", options });
+  }
+
+  async configure(cause: Cause, { changes, keys, renewal }: WatcherChange): Promise<ChangeInfo> {
+    return (await this.#ask(cause, { kind: "configure", changes, keys, renewal })).info;
+  }
+
+  abandon(): void {
+    this.#runner.abandon();
+    const { name } = this.config;
+    for (const { reject } of this.#waiters.values()) reject(new CircusError("conflict", `'${name}' was removed`));
+    this.#waiters.clear();
   }
 
   async kill(cause: Cause, pid: number | null, signum: number | null, gracefulTimeoutS: number | null): Promise<void> {

@@ -116,6 +116,9 @@ function okText(command: string, reply: JsonObject): string {
       return listOf(member(reply, "sockets"))
         .map((socket) => socketText(objectOf(socket)))
         .join("\n");
+    // Odd, but it is how Circus says it: on stdout, with exit code 0.
+    case "ipython":
+      return member(reply, "shell") === false ? "error: Could not start ipython kernel" : "";
     default:
       return "ok";
   }

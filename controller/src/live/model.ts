@@ -46,6 +46,11 @@ export function takeEvent(before: LiveHost, event: FleetEvent): LiveHost {
   const next = { ...before, seq: event.seq, isStale: before.isStale || isHole || event.kind === "watcher_updated" };
   if (event.watcher === null)
     return event.kind === "agent_stopped" ? { ...next, watchers: allStopped(before, event.time) } : next;
+  if (event.kind === "watcher_removed") {
+    const watchers = new Map(before.watchers);
+    watchers.delete(event.watcher);
+    return { ...next, watchers };
+  }
   const watcher = before.watchers.get(event.watcher);
   if (watcher === undefined) return { ...next, isStale: true };
   const changed = ofWatcher(watcher, event);

@@ -146,6 +146,48 @@ export const CONTROL: readonly CommandSpec[] = [
   },
   {
     ...write,
+    name: "add",
+    summary: "Add a watcher; a reloadconfig removes it again where the file lacks it",
+    properties: {
+      name: { type: "string", required: true, doc: "name of the new watcher" },
+      cmd: { type: "string", required: true, doc: "command, split as a shell does" },
+      args: { type: "any", doc: "further arguments: a string, split in the same way, or a list" },
+      options: { type: "object", doc: "option → value, as for set" },
+      start: { type: "boolean", default: false, doc: "start it at once" },
+      waiting,
+    },
+    cli: {
+      args: [NAME, { property: "cmd", required: true, takes: "line" }],
+      flags: [{ flag: "--start", property: "start", sets: true, doc: "start it at once" }, WAITING],
+    },
+  },
+  {
+    ...write,
+    name: "rm",
+    summary: "Stop a watcher and forget it",
+    properties: {
+      name,
+      nostop: { type: "boolean", default: false, doc: "leave its processes running, managed by nobody" },
+      waiting,
+    },
+    cli: {
+      args: [NAME],
+      flags: [
+        { flag: "--nostop", property: "nostop", sets: true, doc: "leave its processes running, managed by nobody" },
+        WAITING,
+      ],
+    },
+  },
+  {
+    ...write,
+    name: "reloadconfig",
+    summary: "Read the configuration file again and do what has changed in it",
+    queue: "arbiter",
+    properties: { waiting },
+    cli: { args: [], flags: [WAITING] },
+  },
+  {
+    ...write,
     name: "quit",
     summary: "Stop everything and leave",
     queue: "arbiter",

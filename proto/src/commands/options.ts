@@ -1,14 +1,17 @@
 /** Options that `set` takes and their types on the wire (reference §5.6, "set"). */
 import { CircusError } from "../errors.ts";
+import { isRlimitName } from "../rlimits.ts";
 
-export type OptionType =
+type OptionType =
   | "integer"
   | "number"
   | "integer or string"
   | "boolean"
   | "string"
   | "object"
+  | "strings"
   | "env"
+  | "rlimit"
   | "stream"
   | "stream option";
 
@@ -20,6 +23,8 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
   stop_signal: "integer",
   warmup_delay: "number",
   graceful_timeout: "number",
+  /** Of older versions of Circus; like there, it is taken and has no effect. */
+  retry_in: "number",
   uid: "integer or string",
   gid: "integer or string",
   send_hup: "boolean",
@@ -32,22 +37,26 @@ export const SETTABLE: Readonly<Record<string, OptionType>> = {
   close_child_stdout: "boolean",
   close_child_stderr: "boolean",
   cmd: "string",
-  args: "string",
+  args: "strings",
   working_dir: "string",
   env: "env",
   stdout_stream: "stream",
   stderr_stream: "stream",
 };
 
-/**
- * Of a settable option, `stdout_stream.K`, `stderr_stream.K` and `hooks.NAME` among them; undefined: there is none such.
- * The agent, which knows the names of hooks, checks those further.
- */
+/** Whole families of options. */
+const FAMILIES: readonly (readonly [pattern: RegExp, type: OptionType])[] = [
+  [/^rlimit_/, "rlimit"],
+  // The agent, which knows the names of hooks, checks those further.
+  [/^hooks$/, "object"],
+  [/^hooks\./, "string"],
+  [/^(?:stdout|stderr)_stream\.[a-z_]+$/, "stream option"],
+];
+
+/** Undefined: there is no such option. */
 function typeOf(key: string): OptionType | undefined {
-  if (/^(?:stdout|stderr)_stream\.[a-z_]+$/.test(key)) return "stream option";
-  if (key === "hooks") return "object";
-  if (key.startsWith("hooks.")) return "string";
-  return Object.hasOwn(SETTABLE, key) ? SETTABLE[key] : undefined;
+  if (Object.hasOwn(SETTABLE, key)) return SETTABLE[key];
+  return FAMILIES.find(([pattern]) => pattern.test(key))?.[1];
 }
 
 /** Numbers, where a command line has only text (reference §5.6). */
@@ -82,6 +91,14 @@ function problemOf(type: OptionType, key: string, value: unknown): string | null
       return typeof value === "string" ? null : `'${key}' isn't a string`;
     case "object":
       return isObject(value) ? null : `'${key}' isn't a valid object`;
+    case "strings": {
+      const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
+      return typeof value === "string" || isList ? null : `'${key}' isn't a string or a list of strings`;
+    }
+    case "rlimit":
+      if (!isRlimitName(key.slice("rlimit_".length).toLowerCase())) return `'${key}' isn't a valid rlimit setting`;
+      if (value === null || (Number.isSafeInteger(value) && Number(value) >= -1)) return null;
+      return `${typeof value === "string" ? `'${value}'` : JSON.stringify(value)} rlimit value isn't a valid int`;
     case "env": {
       if (!isObject(value)) return `'${key}' isn't a valid object`;
       const odd = Object.entries(value).find(([, text]) => typeof text !== "string");
@@ -111,24 +128,37 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
  */
 export function optionFromText(key: string, text: string): unknown {
   const type = typeOf(key);
-  if (type === undefined || type === "env" || type === "stream" || type === "object")
+  if (type === undefined || type === "env" || type === "stream" || type === "object") {
     throw new CircusError("message", `unknown key '${key}'`);
-  const number = text.trim() === "" ? Number.NaN : Number(text);
-  const value =
-    type === "string" || (type === "stream option" && !STREAM_NUMBER.test(key))
-      ? text
-      : type === "boolean"
-        ? ({ true: true, yes: true, on: true, "1": true, false: false, no: false, off: false, "0": false }[
-            text.toLowerCase()
-          ] ?? text)
-        : type === "integer or string"
-          ? Number.isInteger(number)
-            ? number
-            : text
-          : Number.isNaN(number)
-            ? text
-            : number;
+  }
+  const value = type === "stream option" && !STREAM_NUMBER.test(key) ? text : valueOf(type, text);
   const problem = problemOf(type, key, value);
   if (problem !== null) throw new CircusError("message", problem);
   return value;
+}
+
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  ...{ true: true, yes: true, on: true, "1": true },
+  ...{ false: false, no: false, off: false, "0": false },
+};
+
+/** The text itself where it is no value of the type: the check that follows says so. */
+function valueOf(type: Exclude<OptionType, "env" | "stream" | "object">, text: string): unknown {
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  switch (type) {
+    case "string":
+    case "strings":
+      return text;
+    case "boolean":
+      return BOOLEANS[text.toLowerCase()] ?? text;
+    case "integer or string":
+      return Number.isInteger(number) ? number : text;
+    case "integer":
+    case "number":
+    case "rlimit":
+    case "stream option":
+      return Number.isNaN(number) ? text : number;
+    default:
+      return type satisfies never;
+  }
 }

@@ -81,6 +81,24 @@ export const QUERIES: readonly CommandSpec[] = [
   },
   {
     ...read,
+    name: "ipython",
+    summary: "A Python shell inside the daemon; there is none in this one",
+    properties: {},
+    cli: { args: [], flags: [] },
+    doors: ["zmq"],
+    isBroadcast: false,
+  },
+  {
+    ...read,
+    name: "listen",
+    summary: "Events as they come",
+    properties: {},
+    cli: null, // circusctl listens on the event socket instead
+    doors: ["zmq"],
+    isBroadcast: false,
+  },
+  {
+    ...read,
     name: "snapshot",
     summary: "Watchers with the health of their processes and what keeps them from running",
     properties: {},

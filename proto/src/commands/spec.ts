@@ -18,8 +18,11 @@ export interface PropertySpec {
 export interface CliArgument {
   readonly property: string;
   readonly required: boolean;
-  /** `rest`: all further words as a list; `pairs`: further words as KEY VALUE into an object. */
-  readonly takes?: "rest" | "pairs";
+  /**
+   * `rest`: all further words as a list; `line`: the same joined by blanks; `pairs`: further words as KEY VALUE
+   * into an object.
+   */
+  readonly takes?: "rest" | "line" | "pairs";
 }
 
 export interface CliFlag {

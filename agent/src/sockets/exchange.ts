@@ -1,0 +1,117 @@
+/**
+ * One set of open sockets in place of another, without a moment in which nobody listens. First everything new is
+ * opened, at the address of an old one too; only when all of it is open the new ones take the names, and the old
+ * ones are closed when their processes are done with them.
+ */
+import { chmodSync, renameSync, rmSync } from "node:fs";
+import { type BoundSocket, openSocket, resolveHost, SocketError } from "./bind.ts";
+import * as sys from "./syscalls.ts";
+import type { SocketConfig } from "./types.ts";
+
+export interface Opened {
+  readonly socket: BoundSocket;
+  /** What its name stands for, for those that processes open themselves. */
+  readonly host: string;
+}
+
+/** The socket files that were put aside for new ones of the same path. */
+type Aside = ReadonlyMap<string, string>;
+
+/**
+ * Opens all, or none.
+ *
+ * @param outgoing what is to be closed soon: a new one may have its address
+ * @throws SocketError for the first that cannot be opened; the old ones are as they were.
+ */
+export async function openBeside(
+  configs: readonly SocketConfig[],
+  outgoing: readonly BoundSocket[],
+): Promise<{ readonly opened: readonly Opened[]; readonly settle: () => void; readonly undo: () => void }> {
+  const hosts = await Promise.all(configs.map(resolveHost));
+  const aside = new Map<string, string>();
+  const opened: Opened[] = [];
+  const undo = (): void => {
+    for (const { socket } of opened) sys.close(socket.fd);
+    for (const [path, kept] of aside) renameSync(kept, path);
+    shareAddresses(outgoing, false);
+  };
+  try {
+    shareAddresses(outgoing, true);
+    for (const [i, config] of configs.entries()) {
+      const host = hosts[i] ?? config.host;
+      opened.push({ socket: openAt(config, host, outgoing, aside), host });
+    }
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  return { opened, settle: () => removeAll(aside), undo };
+}
+
+function openAt(
+  config: SocketConfig,
+  host: string,
+  outgoing: readonly BoundSocket[],
+  aside: Map<string, string>,
+): BoundSocket {
+  const { path } = config;
+  if (path !== null) {
+    const isTaken = outgoing.some(({ address }) => "path" in address && address.path === path);
+    if (isTaken && !aside.has(path)) {
+      const kept = `${path}.${process.pid}~`;
+      renameSync(path, kept);
+      aside.set(path, kept);
+    }
+    return openSocket(config, host);
+  }
+  if (config.soReuseport) return openSocket(config, host, false);
+  try {
+    return openSocket(config, host);
+  } catch (error) {
+    const isInUse = error instanceof SocketError && (error.cause as Partial<sys.SyscallError>).code === "EADDRINUSE";
+    if (!isInUse) throw error;
+  }
+  // The kernel lets two of one user share an address; the newer one gets the connections from then on.
+  const shared = openSocket({ ...config, soReuseport: true }, host);
+  sys.setOption(shared.fd, "SO_REUSEPORT", 0);
+  return { ...shared, config };
+}
+
+function shareAddresses(sockets: readonly BoundSocket[], on: boolean): void {
+  for (const { fd, config } of sockets) {
+    if (config.path === null && !config.soReuseport) sys.setOption(fd, "SO_REUSEPORT", on ? 1 : 0);
+  }
+}
+
+function removeAll(aside: Aside): void {
+  for (const kept of aside.values()) rmSync(kept, { force: true });
+}
+
+/** Options that an open socket can take over. Returns it under its new configuration. */
+export function tune(socket: BoundSocket, config: SocketConfig): BoundSocket {
+  const { fd, address, config: before } = socket;
+  const isUnbound = before.soReuseport;
+  if (!isUnbound) {
+    sys.setNonBlocking(fd, !config.blocking);
+    const isListening = config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET";
+    if (isListening && config.backlog !== before.backlog) sys.listen(fd, config.backlog);
+    if ("path" in address && config.umask !== before.umask) chmodSync(address.path, 0o777 & ~config.umask);
+  }
+  return { config, fd, address };
+}
+
+/**
+ * Closes; nobody can connect any more, though processes that inherited it have it still: their kernel queue ends
+ * with it. Without `forAll` they go on serving it.
+ */
+export function retire({ fd, config }: BoundSocket, forAll: boolean): void {
+  const isListening = config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET";
+  if (forAll && isListening && !config.soReuseport) {
+    try {
+      sys.shutdown(fd);
+    } catch {
+      // It was not listening; closing is all there is to do.
+    }
+  }
+  sys.close(fd);
+}
