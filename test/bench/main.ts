@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchLogs } from "./logs.ts";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
 import { cleanEnv, type Running, type StatusCommand, type Supervisor, supervisors } from "./supervisors.ts";
@@ -125,6 +126,7 @@ try {
   );
   if (missing.length > 0) console.log(`not here: ${missing.join(", ")}`);
   for (const bench of [benchRespawn, benchStart, benchRequests, benchCold]) console.log(await bench(list));
+  console.log(await benchLogs(join(dir, "logs"), join(process.cwd(), "node_modules/.bin/circusd")));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

@@ -34,7 +34,7 @@ export function cleanEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv 
   return { ...env, ...extra };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -54,7 +54,7 @@ async function started(child: ChildProcess, pid: number, n: number, what: string
   });
 }
 
-async function ended(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+export async function ended(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((resolve) => child.once("exit", resolve));
   child.kill(signal);
@@ -107,7 +107,8 @@ function circus(
   };
 }
 
-function pythonEnv(): NodeJS.ProcessEnv {
+/** For programs of the checkout of Circus, if there is one. */
+export function pythonEnv(): NodeJS.ProcessEnv {
   return cleanEnv(process.env["CIRCUS_SRC"] === undefined ? {} : { PYTHONPATH: process.env["CIRCUS_SRC"] });
 }
 
@@ -203,19 +204,23 @@ function bare(): Supervisor {
   };
 }
 
+/** argv of a program of Circus; null: there is no checkout. */
+export function pythonCircus(module: string): readonly string[] | null {
+  const source = process.env["CIRCUS_SRC"];
+  if (source === undefined || !existsSync(source)) return null;
+  const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
+  return [python, "-c", `from circus.${module} import main; main()`];
+}
+
 /** Those that can run here, ours first and the bare limit last; the names of the others. */
 export function supervisors(dir: string, root: string): { list: Supervisor[]; missing: string[] } {
   const list: Supervisor[] = [];
   const missing: string[] = [];
   const bin = (name: string) => join(root, "node_modules/.bin", name);
   list.push(circus("ours", dir, [bin("circusd")], [bin("circusctl")], true));
-  const source = process.env["CIRCUS_SRC"];
-  if (source === undefined || !existsSync(source)) missing.push("Circus (set CIRCUS_SRC to a checkout)");
-  else {
-    const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-    const call = (module: string) => [python, "-c", `from circus.${module} import main; main()`];
-    list.push(circus("circusd (Python)", dir, call("circusd"), call("circusctl"), false));
-  }
+  const [daemon, status] = [pythonCircus("circusd"), pythonCircus("circusctl")];
+  if (daemon === null || status === null) missing.push("Circus (set CIRCUS_SRC to a checkout)");
+  else list.push(circus("circusd (Python)", dir, daemon, status, false));
   try {
     execFileSync("supervisord", ["--version"], { stdio: "ignore" });
     list.push(supervisord(dir));

@@ -6,7 +6,7 @@ import { nearest } from "@circus-cluster/proto";
 import { quote } from "./text.ts";
 import { parseBool, parseInteger } from "./values.ts";
 
-export const STREAM_CLASSES = [
+const STREAM_CLASSES = [
   "FileStream",
   "WatchedFileStream",
   "TimedRotatingFileStream",
@@ -14,20 +14,20 @@ export const STREAM_CLASSES = [
   "FancyStdoutStream",
   "QueueStream",
 ] as const;
-export type StreamClass = (typeof STREAM_CLASSES)[number];
+type StreamClass = (typeof STREAM_CLASSES)[number];
 
 /** In the order of their ANSI numbers, from 1. */
 export const COLORS = ["red", "green", "yellow", "blue", "magenta", "cyan", "white"] as const;
-export type Color = (typeof COLORS)[number];
+type Color = (typeof COLORS)[number];
 
 /** `W0` is Monday. */
-export const ROTATE_WHEN = [
+const ROTATE_WHEN = [
   ...["S", "M", "H", "D", "MIDNIGHT"],
   ...["W0", "W1", "W2", "W3", "W4", "W5", "W6"],
 ] as readonly string[];
 
 export interface TimedRotation {
-  /** One of {@link ROTATE_WHEN}. */
+  /** One of ROTATE_WHEN. */
   readonly when: string;
   /** In units of `when`, from 1. */
   readonly interval: number;
@@ -53,7 +53,7 @@ export interface StreamConfig {
   readonly given: Given;
 }
 
-export interface StreamProblem {
+interface StreamProblem {
   /** The option it is about; null: the whole. */
   readonly option: string | null;
   readonly severity: "error" | "warning";

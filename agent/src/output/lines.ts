@@ -8,7 +8,7 @@
  */
 
 /** A longer line is handed on in pieces. */
-export const LINE_BYTES_MAX = 256 * 1024;
+const LINE_BYTES_MAX = 256 * 1024;
 const NEWLINE = 0x0a;
 /** Of one UTF-8 character. */
 const CHAR_BYTES_MAX = 4;

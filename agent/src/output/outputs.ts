@@ -21,11 +21,11 @@ export interface ProcessOutputs {
   readonly stdout: number | "inherit" | "ignore";
   readonly stderr: number | "inherit" | "ignore";
   /** It runs, and has its own copies of the descriptors. */
-  begin(pid: number): void;
+  readonly begin: (pid: number) => void;
   /** It could not be started. */
-  abandon(): void;
+  readonly abandon: () => void;
   /** It has gone: all that it wrote is taken before this returns. */
-  exited(): void;
+  readonly exited: () => void;
 }
 
 type Prepared =

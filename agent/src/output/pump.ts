@@ -16,7 +16,7 @@ const BATCH_BYTES = 512 * 1024;
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 2000;
 /** So long a failing target holds processes up. */
-export const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 30_000;
 
 /** A write that does not come back is not waited for longer than this. */
 const HUNG_MS = 500;
