@@ -5,7 +5,7 @@ import type { TopProcess, TopWatcher } from "./picture.ts";
 
 export type Style = "plain" | "bold" | "cursor" | "dim" | "good" | "warn" | "bad";
 
-export interface Piece {
+interface Piece {
   readonly text: string;
   readonly style: Style;
 }

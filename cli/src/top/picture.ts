@@ -27,7 +27,7 @@ export interface TopWatcher {
   readonly reason: string | null;
 }
 
-export interface TopSocket {
+interface TopSocket {
   readonly address: string;
   readonly reads: number;
 }
