@@ -1,10 +1,12 @@
 /** A day of an agent in small: very many spawns and exits with commands in between, and what is left of it. */
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as zmq from "zeromq";
 import { type Agent, type Section, startAgent } from "./agent.ts";
 import { chance } from "./chance.ts";
-import { children, zombiesOf } from "./leaks.ts";
+import { children, type ProcessInfo, zombiesOf } from "./leaks.ts";
+import { projectRoot } from "./process.ts";
 import { waitFor } from "./wait.ts";
 
 /** An agent whose descriptors and processes did not change for so long is at rest; the longest thing takes a second. */
@@ -26,6 +28,8 @@ interface Churned {
 }
 
 const QUICK: Section = { "ready.min_uptime": 0, "backoff.initial": "2ms", "backoff.max": "10ms", copy_env: true };
+const FIXTURES = join(projectRoot, "test/fixtures");
+const PY = "circus_hooks_fixture";
 const SECTIONS = {
   "watcher:brief": { cmd: "true", numprocesses: 4, ...QUICK },
   "watcher:failing": { cmd: "false", numprocesses: 2, ...QUICK },
@@ -34,6 +38,16 @@ const SECTIONS = {
     ...{ cmd: "sleep 1000", "healthcheck.type": "exec", "healthcheck.cmd": "exit $(($$ % 2))" },
     ...{ "healthcheck.interval": "20ms", "healthcheck.start_period": "20ms", "healthcheck.retries": 2, ...QUICK },
   },
+  // One call in seven of a hook says no or fails: then it rests until somebody starts it again.
+  "watcher:hooked": {
+    ...{ cmd: "sleep 1000", numprocesses: 2, graceful_timeout: 0.5, ...QUICK },
+    "hooks.before_spawn": `${PY}.sometimes`,
+    "hooks.after_spawn": `js: ${FIXTURES}/hooks.mjs`,
+    "hooks.before_signal": `${PY}.sometimes`,
+    "hooks.after_reap": "exec: exit $(($$ % 2))",
+    "hooks.after_stop": `${PY}.sometimes`,
+  },
+  "env:hooked": { PYTHONPATH: FIXTURES },
   "watcher:told": { cmd: "sleep 1000", "healthcheck.type": "notify", "healthcheck.start_period": "50ms", ...QUICK },
 };
 
@@ -53,7 +67,7 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
     for await (const [topic] of events) if (String(topic).endsWith(".spawn")) seen++;
   })();
   const command = async (): Promise<void> => {
-    const name = dice.pick(["brief", "failing", "long", "asked", "told"]);
+    const name = dice.pick(["brief", "failing", "long", "asked", "told", "hooked"]);
     const [verb, properties] = dice.pick([
       ["incr", {}],
       ["decr", {}],
@@ -69,7 +83,7 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
     const reply = await agent.call(verb, { name, ...properties }, 30_000);
     if (reply["status"] !== "ok") throw new Error(`${verb} ${name}: ${JSON.stringify(reply)}`);
     commands++;
-    await agent.call("start", { name: "brief" }, 30_000);
+    await agent.call("start", { name: dice.pick(["brief", "hooked"]) }, 30_000);
   };
   const run = async (until: number): Promise<Rest> => {
     await agent.call("start", {}, 30_000);
@@ -89,6 +103,14 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
   }
 }
 
+/** All children but the one Python that calls hooks, which stays. */
+function workers(agent: Agent): readonly ProcessInfo[] {
+  const all = children(agent.pid);
+  const bridges = all.filter(({ command }) => command.includes("circus_hooks.py"));
+  if (bridges.length > 1) throw new Error(`${bridges.length} Python processes call hooks`);
+  return all.filter((info) => !bridges.includes(info));
+}
+
 async function rest(agent: Agent): Promise<Rest> {
   await agent.call("stop", { waiting: true }, 60_000);
   const path = `/proc/${agent.pid}`;
@@ -98,8 +120,7 @@ async function rest(agent: Agent): Promise<Rest> {
   await waitFor(
     () => {
       const now = count();
-      if (now !== fds || children(agent.pid).length + zombiesOf(agent.pid) > 0)
-        [fds, sinceMs] = [now, performance.now()];
+      if (now !== fds || workers(agent).length + zombiesOf(agent.pid) > 0) [fds, sinceMs] = [now, performance.now()];
       return performance.now() - sinceMs > SETTLED_MS;
     },
     // Figures of an agent that is not at rest would be a false measure for later ones.
@@ -110,6 +131,6 @@ async function rest(agent: Agent): Promise<Rest> {
     fds: count(),
     rssMiB: Math.round(Number(rss) / 1024),
     zombies: zombiesOf(agent.pid),
-    children: children(agent.pid).length,
+    children: workers(agent).length,
   };
 }

@@ -52,6 +52,7 @@ export function createSpawner(
       const { stdout, stderr, exited } = captured;
       const spec: SpawnSpec = {
         argv: argv.words,
+        executable: config.executable,
         env: env.env,
         cwd: config.workingDir,
         ...credentials,

@@ -26,6 +26,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 const base: SpawnSpec = {
   argv: [],
+  executable: null,
   env: { PATH: process.env["PATH"] ?? "" },
   cwd: dir,
   uid: null,
@@ -81,6 +82,19 @@ async function run(spec: Partial<SpawnSpec>): Promise<ExitFact> {
 
 const sh = (script: string) => ["sh", "-c", script];
 const read = (name: string) => readFileSync(join(dir, name), "utf8").trim();
+
+it("executes `executable` in place of the first word, which the program still sees as its name (D6)", async () => {
+  const file = join(dir, "zero");
+  const argv = ["known-as", "-c", `echo "$0" > ${file}; exec sleep 0`];
+  const ended = await new Promise<ExitFact>((resolve, reject) => {
+    const result = spawnProcess({ ...base, argv, executable: "/bin/sh" }, resolve);
+    if (!result.ok) reject(new Error(result.reason));
+  });
+  expect(ended.code).toBe(0);
+  expect(readFileSync(file, "utf8")).toBe("known-as\n");
+  const missing = spawnProcess({ ...base, argv: ["sleep", "1"], executable: "/no/such" }, () => undefined);
+  expect(missing).toMatchObject({ ok: false, reason: "cannot run '/no/such': no such file" });
+});
 
 describe("spawnProcess", () => {
   it("reports exit status and signal once", async () => {

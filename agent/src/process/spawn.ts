@@ -18,6 +18,8 @@ type OutputTarget = "inherit" | "ignore" | number;
 
 export interface SpawnSpec {
   readonly argv: readonly string[];
+  /** Program to execute in place of argv's first word, which it still sees as its name; null: that word. */
+  readonly executable: string | null;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly uid: number | null;
@@ -60,7 +62,8 @@ const FORK_FDS = 16;
  * the fork is checked before it, so that the reason is one clear line.
  */
 export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void): SpawnResult {
-  const [file = "", ...args] = spec.argv;
+  const [name = "", ...args] = spec.argv;
+  const file = spec.executable ?? name;
   const cwd = cwdProblem(spec.cwd);
   if (cwd !== null) return { ok: false, reason: cwd };
   const nul = nulProblem(spec);
@@ -85,7 +88,7 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
       withNofile(spec.nofile, () =>
         keepingFlags(spec.stdin, () =>
           spawn(program, [...words, ...args], {
-            argv0: launcher.words.length > 0 ? program : file,
+            argv0: launcher.words.length > 0 ? program : name,
             cwd: spec.cwd,
             env: { ...spec.env },
             detached: true,
