@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { HookName, HooksConfig } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
+import { CALLS_MAX } from "./hooks.ts";
 import { type HookOutcome, NOBODY } from "./state.ts";
 import { NO, World, YES } from "./world.fixture.ts";
 
@@ -279,6 +280,14 @@ describe("a hook that never returns", () => {
     expect(stop.state).toBe("done");
     expect(made.timersPending).toBe(0);
   });
+});
+
+it("no more than CALLS_MAX calls wait; what comes then goes on without being asked for", async () => {
+  const made = await started(world(["before_signal"]));
+  for (let i = 0; i < CALLS_MAX; i++) void made.watcher.signal(NOBODY, [101], 10);
+  expect(made.take().filter((line) => line.startsWith("signal"))).toEqual([]);
+  void made.watcher.signal(NOBODY, [101], 12);
+  expect(made.take()).toEqual(["signal 12 101", "hook_failure"]);
 });
 
 describe("hooks and `set`", () => {

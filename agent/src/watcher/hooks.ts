@@ -21,9 +21,9 @@ import {
 import type { Turn } from "./turn.ts";
 
 /** Calls that wait for one watcher; those of a thousand processes that end together, and more, have room. */
-export const CALLS_MAX = 10_000;
+export const CALLS_MAX = 4096;
 
-export function hasHook({ config }: WatcherState, name: HookName): boolean {
+function hasHook({ config }: WatcherState, name: HookName): boolean {
   return config.hooks.byName[name] !== undefined;
 }
 
@@ -32,16 +32,26 @@ export function isCalling(state: WatcherState, hook: HookCall["hook"]): boolean 
   return state.calls.length > 0 && state.calls.some((call) => call.hook === hook);
 }
 
+/** Of all others no more than one at a time waits; these come as often as processes end and people send signals. */
+const UNBOUNDED: ReadonlySet<HookName> = new Set(["before_signal", "after_signal", "before_reap", "after_reap"]);
+
 interface Subject {
   readonly process?: ProcessState;
   readonly facts?: HookCall["facts"];
   readonly purpose?: HookPurpose;
 }
 
-/** Puts a call at the end of the row. False where the watcher has no such hook: then nothing has to be waited for. */
+/**
+ * Puts a call at the end of the row. False where the watcher has no such hook, or the row is full: then nothing has to
+ * be waited for, as after a failure that is ignored.
+ */
 export function callHook(turn: Turn, hook: HookCall["hook"], about: Subject = {}): boolean {
   const { calls, lastCall } = turn.state;
   if (isHookName(hook) && !hasHook(turn.state, hook)) return false;
+  if (isHookName(hook) && calls.length >= CALLS_MAX && UNBOUNDED.has(hook)) {
+    turn.publish("hook_failure", { name: hook, error: `not called: ${CALLS_MAX} calls wait` });
+    return false;
+  }
   const { process, facts = {}, purpose = { kind: "tell" } } = about;
   const subject =
     process === undefined
@@ -139,7 +149,7 @@ export function takeOverdue(turn: Turn): readonly Answer[] {
 }
 
 /** Belongs to a start that has not come to its first process yet. */
-export function isEntry({ hook }: HookCall): boolean {
+function isEntry({ hook }: HookCall): boolean {
   return hook === "check" || hook === "before_start";
 }
 
