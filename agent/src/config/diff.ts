@@ -131,6 +131,8 @@ const SOCKET: Fields<SocketConfig & { at: unknown }> = {
   family: ["family", "process"],
   type: ["type", "process"],
   path: ["path", "process"],
+  owner: ["owner", "process"],
+  group: ["group", "process"],
   interface: ["interface", "process"],
   soReuseport: ["so_reuseport", "process"],
   backlog: ["backlog", "live"],

@@ -181,6 +181,8 @@ export const KEYS: readonly KeySpec[] = [
   socket("backlog", "int", "2048", "Connections that may wait", { min: 0, max: 2_147_483_647 }),
   socket("path", "path", null, "File of an AF_UNIX socket; host and port are ignored"),
   socket("umask", "mask", "010", "File mode mask while an AF_UNIX socket is bound, octal"),
+  socket("owner", "text", null, "User that gets the file of an AF_UNIX socket"),
+  socket("group", "text", null, "Group that gets it"),
   socket("replace", "bool", "false", "Remove what is at path first"),
   socket("interface", "text", null, "Network interface to bind to"),
   socket("so_reuseport", "bool", "false", "Each process binds its own (SO_REUSEPORT)"),

@@ -29,11 +29,19 @@ export function resolveSocket(reader: SectionReader, name: string): LocatedSocke
     backlog: reader.int("backlog"),
     path,
     umask: reader.mask("umask") ?? MASK_DEFAULT,
+    owner: fileOnly(reader, "owner", path),
+    group: fileOnly(reader, "group", path),
     replace: reader.bool("replace"),
     interface: reader.optional("interface"),
     soReuseport: reader.bool("so_reuseport"),
     blocking: reader.bool("blocking"),
   };
+}
+
+function fileOnly(reader: SectionReader, key: string, path: string | null): string | null {
+  const text = reader.optional(key);
+  if (text !== null && path === null) reader.warning(key, "no effect without 'path'");
+  return text;
 }
 
 function oneOf<T extends string>(reader: SectionReader, key: string, words: readonly [T, ...T[]]): T {

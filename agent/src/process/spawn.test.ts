@@ -49,6 +49,8 @@ const web: SocketConfig = {
   backlog: 8,
   path: null,
   umask: 0,
+  owner: null,
+  group: null,
   replace: false,
   interface: null,
   soReuseport: false,

@@ -1,7 +1,8 @@
 /** Opens one listening socket: options, bind, listen (reference §3.2). It is never accepted in the agent. */
 import { lookup } from "node:dns/promises";
-import { lstatSync, unlinkSync } from "node:fs";
+import { chownSync, lstatSync, unlinkSync } from "node:fs";
 import { isIP } from "node:net";
+import { findGroup, findUser } from "../arbiter/users.ts";
 import * as sys from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -84,8 +85,28 @@ function bindTo(fd: number, config: SocketConfig, address: sys.Address): void {
   const before = process.umask(config.umask);
   try {
     sys.bind(fd, config.family, address);
+    // While the mask holds: until the socket listens nobody can connect, so no wrong user ever could.
+    giveAway(config, address.path);
   } finally {
     process.umask(before);
+  }
+}
+
+/** `owner` and `group`. @throws SocketError with one line; the file stays for {@link removeSocketFile}. */
+function giveAway({ name, owner, group }: SocketConfig, path: string): void {
+  if (owner === null && group === null) return;
+  const user = owner === null ? null : findUser(owner);
+  const gid = group === null ? null : findGroup(group);
+  const refuse = (why: string, cause?: unknown): SocketError => {
+    removeSocketFile(path);
+    return new SocketError(`socket '${name}': ${why}`, { cause });
+  };
+  if (owner !== null && user === null) throw refuse(`owner '${owner}' is no user of this host`);
+  if (group !== null && gid === null) throw refuse(`group '${group}' is no group of this host`);
+  try {
+    chownSync(path, user?.uid ?? -1, gid ?? -1);
+  } catch (error) {
+    throw refuse(`cannot give ${path} to ${owner ?? "its owner"}${group === null ? "" : `, group ${group}`}`, error);
   }
 }
 

@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import {
   existsSync,
   lstatSync,
@@ -29,6 +30,8 @@ const tcp: SocketConfig = {
   backlog: 16,
   path: null,
   umask: 0o77,
+  owner: null,
+  group: null,
   replace: false,
   interface: null,
   soReuseport: false,
@@ -123,6 +126,27 @@ describe("SocketRegistry with AF_UNIX", () => {
     expect(existsSync(unix.path!)).toBe(false);
   });
 
+  if (process.getuid?.() === 0) {
+    it("gives its file to the owner and group that are named", async () => {
+      using sockets = await SocketRegistry.open([{ ...unix, owner: "nobody", group: "1" }]);
+      expect(lstatSync(unix.path!)).toMatchObject({ uid: 65534, gid: 1 });
+      expect(sockets.list()).toHaveLength(1);
+    });
+  }
+
+  it("leaves no file where the owner or group does not exist", async () => {
+    const before = openFds();
+    for (const [key, what] of [
+      ["owner", "user"],
+      ["group", "group"],
+    ] as const) {
+      await expect(SocketRegistry.open([{ ...unix, [key]: "nosuch" }])).rejects.toThrow(
+        `socket 'ux': ${key} 'nosuch' is no ${what} of this host`,
+      );
+    }
+    expect([openFds(), existsSync(unix.path!)]).toEqual([before, false]);
+  });
+
   it("takes no notice of so_reuseport, which Linux does not have there", async () => {
     using sockets = await SocketRegistry.open([{ ...unix, soReuseport: true }]);
     expect(sockets.get("ux")!.config.soReuseport).toBe(false);
@@ -141,6 +165,33 @@ describe("openSocket", () => {
     const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))![1]!;
     expect(Number.parseInt(flags, 8) & 0o2000000).not.toBe(0);
   });
+
+  it.each([
+    ["AF_INET", "127.0.0.1"],
+    ["AF_INET6", "::1"],
+  ] as const)("opens a datagram socket of %s that hears what is sent to it", async (family, host) => {
+    using sockets = await SocketRegistry.open([{ ...tcp, family, host, type: "SOCK_DGRAM" }]);
+    const { fd, port } = sockets.list()[0] as { fd: number; port: number };
+    expect(port).toBeGreaterThan(0);
+    const client = createSocket(family === "AF_INET" ? "udp4" : "udp6");
+    client.send("hello", port, host);
+    const buffer = Buffer.alloc(16);
+    await expect.poll(() => sys.receiveNow(fd, buffer)).toBe(5);
+    client.close();
+  });
+
+  if (process.getuid?.() === 0) {
+    it("binds to a network interface", async () => {
+      using sockets = await SocketRegistry.open([{ ...tcp, interface: "lo" }]);
+      const { port } = sockets.list()[0] as { port: number };
+      await new Promise<void>((resolve, reject) => {
+        const client = connect(port, "127.0.0.1", () => {
+          client.destroy();
+          resolve();
+        }).once("error", reject);
+      });
+    });
+  }
 
   it.each(["SOCK_DGRAM", "SOCK_SEQPACKET"] as const)("opens a %s on a path", async (type) => {
     using sockets = await SocketRegistry.open([{ ...unix, type }]);

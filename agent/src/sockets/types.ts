@@ -11,6 +11,9 @@ export interface SocketConfig {
   readonly path: string | null;
   /** File mode mask while an AF_UNIX socket is bound. */
   readonly umask: number;
+  /** Users and groups by name or number, of the file of an AF_UNIX socket; null: the agent's own. */
+  readonly owner: string | null;
+  readonly group: string | null;
   /** Unlink what is at `path` before. */
   readonly replace: boolean;
   readonly interface: string | null;
