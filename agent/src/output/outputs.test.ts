@@ -68,6 +68,7 @@ class Host {
         uid: null,
         gid: null,
         groups: null,
+        executable: null,
         rlimits: {},
         stdin: "ignore",
         fds: [],
