@@ -20,7 +20,11 @@ function hostContext(): ResolveContext {
     osEnv: process.env,
     cwd: process.cwd(),
     shortHostName: hostname().split(".")[0] ?? "",
-    pluginProgram: [process.execPath, fileURLToPath(new URL("../../bin/circus-plugin.js", import.meta.url))],
+    pluginProgram: [
+      process.execPath,
+      fileURLToPath(new URL("../../bin/circus-plugin.js", import.meta.url)),
+      `--parent=${process.pid}`,
+    ],
   };
 }
 

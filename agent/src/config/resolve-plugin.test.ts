@@ -72,7 +72,7 @@ describe("the launch line", () => {
     const config = "max_retry:-1:::name:plugin:flapping:::retry_in:3";
     expect(words(plugin(`${circus}${FLAPPING}max_retry = -1\nretry_in = $(circus.env.RATE)\npriority = 4\n`))).toEqual([
       ...["/usr/bin/node", "/opt/circus-plugin.js", ...common, "--config", config, ...log],
-      ...["--until-parent-ends", "circus.plugins.flapping.Flapping"],
+      "circus.plugins.flapping.Flapping",
     ]);
   });
 

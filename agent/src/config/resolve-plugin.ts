@@ -135,7 +135,6 @@ function launchLine(own: SectionReader, { use, builtin, python, options, keys }:
     ...["--config", config ?? ""],
     ...(level === null ? [] : ["--log-level", level]),
     ...(logoutput === null ? [] : ["--log-output", logoutput]),
-    ...(builtin === null ? [] : ["--until-parent-ends"]),
     use,
   ];
   return words.map(quoteWord).join(" ");

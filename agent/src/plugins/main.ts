@@ -28,7 +28,7 @@ options:
   --check-delay SECONDS taken and not needed: no built-in plugin counts the agent's ticks
   --log-level LEVEL     critical, error, warning, info or debug (default: info)
   --log-output FILE     where the log goes, - for stdout (default)
-  --until-parent-ends   end as soon as the process that started it has gone
+  --parent PID          end as soon as this process is not its parent (any more)
   --version             show the version of Circus that this one speaks for, and exit`;
 
 const OPTIONS = {
@@ -41,7 +41,7 @@ const OPTIONS = {
   "log-level": { type: "string", default: "info" },
   "log-output": { type: "string", default: "-" },
   ssh: { type: "string" },
-  "until-parent-ends": { type: "boolean" },
+  parent: { type: "string" },
 } as const;
 
 /** How often it is looked whether the parent lives, ms. */
@@ -105,7 +105,7 @@ async function start(className: string, values: Words["values"]): Promise<number
       logger.info("not active");
       return 0;
     }
-    const { signal } = endOf(values["until-parent-ends"] === true);
+    const { signal } = endOf(values.parent === undefined ? null : Number(values.parent));
     await using host = new PluginHost({
       ...{ endpoint: values.endpoint, pubsub: values.pubsub },
       name,
@@ -142,15 +142,15 @@ async function runPlugin<K extends BuiltinId>(id: K, host: PluginHost, options: 
 }
 
 /** Aborts at SIGTERM or SIGINT, or when the parent has gone: an orphan would act beside its successor. */
-function endOf(isBoundToParent: boolean): AbortController {
+function endOf(parent: number | null): AbortController {
   const end = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => end.abort());
-  const parent = process.ppid;
-  if (isBoundToParent) {
-    const timer = setInterval(() => {
-      if (process.ppid !== parent) end.abort();
-    }, PARENT_MS);
-    timer.unref();
+  const look = (): void => {
+    if (process.ppid !== parent) end.abort();
+  };
+  if (parent !== null) {
+    look(); // it may have gone before we could look
+    setInterval(look, PARENT_MS).unref();
   }
   return end;
 }
