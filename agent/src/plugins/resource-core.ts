@@ -8,7 +8,7 @@ import { parseSize } from "./sizes.ts";
 import { type Sample } from "./statistics.ts";
 
 /** Of memory: a share of the host's, or an amount. */
-export type MemoryLimit = { readonly percent: number } | { readonly bytes: number };
+type MemoryLimit = { readonly percent: number } | { readonly bytes: number };
 
 export interface ResourceOptions {
   readonly watcher: string;
@@ -63,7 +63,7 @@ const NONE: Counts = { over_cpu: 0, under_cpu: 0, over_memory: 0, under_memory: 
 /** Violations in a row, of the watcher's own processes together (null) and of each child by its pid. */
 export type ResourceState = ReadonlyMap<number | null, Counts>;
 
-export type ResourceEffect =
+type ResourceEffect =
   | { readonly kind: "metric"; readonly metric: Metric }
   | { readonly kind: "restart" }
   | { readonly kind: "signal"; readonly pid: number; readonly childPid: number };
