@@ -1,7 +1,8 @@
 /** Hostile messages against a real endpoint, each answered or ignored as it should be. */
+import { connect } from "node:net";
 import * as zmq from "zeromq";
 import type { Agent } from "./agent.ts";
-import { chance } from "./chance.ts";
+import { type Chance, chance } from "./chance.ts";
 import { type Hostile, hostile } from "./hostile.ts";
 import { waitFor } from "./wait.ts";
 
@@ -17,7 +18,8 @@ export interface FuzzResult {
 }
 
 /**
- * Sends so many, and every thousandth time one that is too large, on a connection of its own.
+ * Sends so many; every thousandth time also one that is too large, and now and then bytes that are not ZeroMQ's, each on
+ * a connection of its own.
  *
  * @throws Error that names the first message that was answered wrongly, twice or not at all
  */
@@ -68,6 +70,7 @@ export async function fuzz(agent: Agent, count: number, seed: number): Promise<F
       }
       await socket.send([...message.frames]);
       if (n % 1000 === 0) await oversized(agent.endpoint);
+      if (n % 500 === 0) await notZmq(agent.endpoint, dice);
       if (outstanding >= WINDOW) await settled(WINDOW / 2);
     }
     await settled(0);
@@ -91,4 +94,23 @@ async function oversized(endpoint: string): Promise<void> {
   await socket.send(Buffer.alloc(OVERSIZED_BYTES, 0x20));
   await gone;
   socket.close();
+}
+
+/** The begin of ZeroMQ's greeting; perhaps cut short, perhaps with anything behind it. */
+const GREETING = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0]);
+
+/** Random bytes, with or without a good begin, and gone again. */
+async function notZmq(endpoint: string, dice: Chance): Promise<void> {
+  const { hostname: host, port } = new URL(endpoint);
+  const noise = Buffer.from(Array.from({ length: dice.below(300) }, () => dice.below(256)));
+  const begin = GREETING.subarray(0, dice.below(GREETING.length + 1));
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({ host, port: Number(port) }, () => {
+      socket.write(Buffer.concat([begin, noise]), () => socket.destroy());
+    });
+    socket.on("close", () => resolve());
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ECONNRESET" && error.code !== "EPIPE") reject(error);
+    });
+  });
 }

@@ -82,7 +82,7 @@ export function hostile(dice: Chance, number: number): Hostile {
     frames: [JSON.stringify({ ...message, id: `f${number}` })],
     reply: { id, errnos },
   });
-  switch (dice.below(12)) {
+  switch (dice.below(15)) {
     case 0: {
       // 0xff is in no UTF-8 text, so it is no JSON either.
       const bytes = Buffer.from(Array.from({ length: 1 + dice.below(200) }, () => dice.below(256)));
@@ -123,6 +123,23 @@ export function hostile(dice: Chance, number: number): Hostile {
         ["", request, ""],
       ]);
       return { frames, reply: null };
+    }
+    case 11: {
+      // A REQ socket's empty delimiter comes before its request; the reply has it, too.
+      const request = JSON.stringify({ command: dice.pick(["status", "frob"]), id: `f${number}` });
+      return { frames: ["", request], reply: { id, errnos: [0, 2] } };
+    }
+    case 12: {
+      const odd = JSON.stringify({ command: dice.pick<unknown>([null, 1, {}, []]), msg_type: "cast", id: number });
+      return { frames: [odd], reply: null };
+    }
+    case 13: {
+      // Ids of any type come back, the last one of two counts, and bytes that are no UTF-8 harm nobody.
+      const strange = dice.pick([`[${number}]`, `{"f":[${number}]}`, `${number}.5`, `"\\u00e9${number}"`]);
+      const begin = Buffer.from(`{"command":"numwatchers","id":1,"x":"`);
+      const end = Buffer.from(`","id":${strange}}`);
+      const reply = { id: JSON.stringify(JSON.parse(strange)), errnos: [0] };
+      return { frames: [Buffer.concat([begin, Buffer.from([0xc3, 0x28, 0xff]), end])], reply };
     }
     case 10: {
       // Deep, but within a frame: parsers that call themselves would run out of stack.
