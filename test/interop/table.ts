@@ -641,6 +641,65 @@ const PROGRAM: readonly Row[] = [
   { line: "--endpoint nonsense list", ...local('circusctl: cannot connect to "nonsense": Invalid argument') },
 ];
 
+const COMING_AND_GOING: readonly Row[] = [
+  {
+    ask: ["add", { name: "z", cmd: "sleep 1005" }],
+    reply: ok(),
+    line: "add z sleep 1005",
+    until: ["numwatchers", {}, { numwatchers: 6 }],
+  },
+  { ask: ["status", { name: "z" }], reply: { status: "stopped" }, line: "status z", typed: out("stopped") },
+  {
+    ask: ["add", { name: "y", cmd: "sleep 1006", start: true, waiting: true }],
+    reply: ok({ started: ["PID"], kept: [] }),
+    line: "add --start y sleep 1006",
+    until: ["status", { name: "y" }, { status: "active" }],
+  },
+  {
+    ask: ["get", { name: "y", keys: ["cmd", "env"] }],
+    reply: ok({ options: { cmd: "sleep 1006", env: {} } }),
+    line: "get y cmd env",
+    typed: out("cmd: sleep 1006\nenv: "),
+  },
+  {
+    ask: ["add", { name: "Z", cmd: "sleep 1" }],
+    reply: fail(5, "'Z' already exist"),
+    line: "add Z sleep 1",
+    typed: refused("'Z' already exist"),
+  },
+  { ask: ["add", { name: "x" }], reply: fail(3, "message invalid 'cmd' is missing") },
+  { ask: ["add", { name: "x", cmd: "a", options: { priority: 1 } }], reply: fail(3, "unknown key 'priority'") },
+  { ask: ["add", { name: "x", cmd: "a", options: 3 }], reply: fail(3, "'options' property should be an object") },
+  { line: "add x", ...local("add: CMD is missing; usage: circusctl add NAME CMD… [--start] [--waiting]") },
+  {
+    ask: ["rm", { name: "z", waiting: true }],
+    reply: ok(),
+    line: "rm z",
+    until: ["numwatchers", {}, { numwatchers: 6 }],
+  },
+  {
+    ask: ["rm", { name: "y", nostop: false }],
+    reply: ok(),
+    line: "rm y",
+    until: ["numwatchers", {}, { numwatchers: 5 }],
+  },
+  {
+    ask: ["rm", { name: "nope" }],
+    reply: fail(3, "program nope not found"),
+    line: "rm nope",
+    typed: refused("program nope not found"),
+  },
+  { line: "rm", ...local("rm: NAME is missing; usage: circusctl rm NAME [--nostop] [--waiting]") },
+  { ask: ["reloadconfig", { waiting: true }], reply: ok(), line: "reloadconfig --waiting" },
+  {
+    ask: ["list"],
+    reply: ok({ watchers: ["bad", "dummy", "idle", "parent", "single"] }),
+    line: "list",
+    typed: out("bad,dummy,idle,parent,single"),
+  },
+  { ask: ["listen"], reply: fail(3, "invalid message. use a pub/sub socket") },
+];
+
 /** Of the whole agent: these come last. */
 const WHOLE: readonly Row[] = [
   { ask: ["stop", { waiting: true }], reply: ok(), line: "stop --waiting" },
@@ -675,4 +734,13 @@ const WHOLE: readonly Row[] = [
   { ask: ["quit", { waiting: true }], reply: ok(), line: "quit --waiting" },
 ];
 
-export const TABLE: readonly Row[] = [...READS, ...PROTOCOL, ...CHANGES, ...SETTINGS, ...SIGNALS, ...PROGRAM, ...WHOLE];
+export const TABLE: readonly Row[] = [
+  ...READS,
+  ...PROTOCOL,
+  ...CHANGES,
+  ...SETTINGS,
+  ...SIGNALS,
+  ...PROGRAM,
+  ...COMING_AND_GOING,
+  ...WHOLE,
+];
