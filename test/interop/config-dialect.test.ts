@@ -142,6 +142,7 @@ describe("our samples", () => {
 type Dict = Readonly<Record<string, unknown>>;
 interface PythonConfig extends Dict {
   readonly watchers: readonly Dict[];
+  readonly plugins: readonly Dict[];
   readonly sockets: readonly Dict[];
 }
 
@@ -151,7 +152,6 @@ const REFUSED_ON_PURPOSE = [
   /virtualenv: it needs 'copy_env/, // that watcher would be left out (reference §2.9)
   /no socket '.*' for \$\(circus\.sockets\./, // the text would reach the process
   /have the same address/, // the second could not be bound
-  /^(?:'hooks\.|\[plugin:).* is not supported by this version$/, // until they are built
 ];
 
 /** What only the Python program has in its environment. */
@@ -213,7 +213,9 @@ function differences(python: PythonConfig, ours: AgentConfig): string[] {
   compare("umask", python["umask"], circus.umask);
   compare("pidfile", python["pidfile"], circus.pidfile);
   compare("logoutput", python["logoutput"], circus.logoutput);
-  compare("watchers", python.watchers.map((w) => w["name"]).sort(), ours.watchers.map((w) => w.name).sort());
+  // A plugin is a watcher.
+  const named = [...python.watchers, ...python.plugins];
+  compare("watchers", named.map((w) => w["name"]).sort(), ours.watchers.map((w) => w.name).sort());
   for (const theirs of python.watchers) {
     const mine = ours.watchers.find(({ name }) => name === theirs["name"]);
     for (const [key, value] of mine === undefined ? [] : Object.entries(theirs)) {
