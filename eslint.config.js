@@ -17,8 +17,8 @@ const PURE = [
   "agent/src/stats/{series,subscriptions}.ts",
   "agent/src/output/{lines,prefix}.ts",
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
-  "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core}}.ts",
-  "cli/src/argv.ts",
+  "controller/src/{ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core,state,turn,settle,advance,decisions,floor,gate,order,command-id,attribution}}.ts",
+  "cli/src/{argv,fleet/rollout-lines}.ts",
   "cli/src/top/{picture,model,draw}.ts",
 ];
 
@@ -98,5 +98,5 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ["**/*.test.ts", "test/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
+  { files: ["**/*.{test,fixture}.ts", "test/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
 );

@@ -71,6 +71,7 @@ export function readArgv(argv: readonly string[]): CommandLine {
   let verb: Verb | null = null;
   let isHelp = false;
   let onlyWords = false;
+  const isFleet = argv.some((token) => SCOPE.test(token));
   const takeWord = (word: string): string | null => {
     words.push(word);
     if (verb !== null || words[0] === "help") return null;
@@ -98,7 +99,7 @@ export function readArgv(argv: readonly string[]): CommandLine {
     }
     const [, name = "", inline] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? [];
     if (!token.startsWith("--")) return { kind: "usage", reason: `unknown option ${token}` };
-    const option = findOption(name, known(verb));
+    const option = findOption(name, isFleet ? known(verb) : known(verb).filter((one) => one !== WAIT));
     if (typeof option === "string") return { kind: "usage", reason: option };
     if (option.name === "version") return { kind: "version" };
     if (option.name === "help") {
@@ -116,6 +117,10 @@ export function readArgv(argv: readonly string[]): CommandLine {
   }
   return ending(verb, words, options, isHelp);
 }
+
+/** Where no fleet is meant, `--wait` is short for `--waiting`, as it was before there were waves to wait between. */
+const WAIT = FLEET_OPTIONS.find(({ name }) => name === "wait");
+const SCOPE = /^--(?:all|host|where)(?:=|$)/;
 
 /** The options that may stand behind this verb; before any, those of fleets too. */
 export function known(verb: Verb | null): readonly OptionSpec[] {

@@ -9,7 +9,7 @@ import { Args, Command, Config, Flags, Help, type Interfaces, run as runOclifCli
 import { type Request, toOclif } from "./argv.ts";
 import { hasColour, type Io, realIo } from "./io.ts";
 import { run } from "./run.ts";
-import { argumentsText, FLEET_ONLY, GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "./verbs.ts";
+import { argumentsText, FLEET_OPTIONS, GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "./verbs.ts";
 
 type Flag = NonNullable<Interfaces.FlagInput[string]>;
 
@@ -28,7 +28,7 @@ function flagOf({ name, value, doc }: OptionSpec, helpGroup: string | undefined)
 
 function commandClass(verb: Verb): Command.Class {
   const flags: Interfaces.FlagInput = Object.fromEntries([
-    ...verb.options.map((option) => flagOf(option, FLEET_ONLY.has(option.name) ? "FLEET" : undefined)),
+    ...verb.options.map((option) => flagOf(option, FLEET_OPTIONS.includes(option) ? "FLEET" : undefined)),
     ...GLOBALS.map((option) => flagOf(option, "GLOBAL")),
   ]);
   const args = Object.fromEntries(

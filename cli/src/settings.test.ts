@@ -32,7 +32,16 @@ describe("settingsOf()", () => {
   it.each<[Record<string, string | true>, Settings["scope"]]>([
     [{ all: true }, { kind: "all" }],
     [{ host: "web1, web2,web1" }, { kind: "hosts", hosts: ["web1", "web2"] as never }],
-    [{ where: "role=web,zone:a" }, { kind: "where", labels: { role: "web", zone: "a" } }],
+    [
+      { where: "role=web,zone!=a" },
+      {
+        kind: "where",
+        conditions: [
+          { key: "role", isEqual: true, value: "web" },
+          { key: "zone", isEqual: false, value: "a" },
+        ],
+      },
+    ],
   ])("scope %j", (options, scope) => {
     expect(of(options).scope).toEqual(scope);
   });
@@ -63,7 +72,7 @@ describe("settingsOf()", () => {
     [{ all: true, host: "a" }, "--all and --host exclude each other"],
     [{ host: "," }, "--host names no host"],
     [{ host: "web1.example" }, '--host: "web1.example" is no host name'],
-    [{ where: "role" }, "--where role: KEY=VALUE is wanted"],
+    [{ where: "role" }, "--where role: KEY=VALUE or KEY!=VALUE is wanted"],
     [{ timeout: "x" }, '--timeout "x" is no time such as 10s or 1m30s'],
     [{ timeout: "0" }, "--timeout has to be above 0"],
     [{ timeout: "9999d" }, '--timeout "9999d" is no time such as 10s or 1m30s'],

@@ -1,12 +1,18 @@
 /** Global options and environment as typed values, once, at the edge. Pure. */
-import { type HostName, parseDuration, parseHostName } from "@circus-cluster/proto";
+import {
+  type HostName,
+  type LabelCondition,
+  parseConditions,
+  parseDuration,
+  parseHostName,
+} from "@circus-cluster/proto";
 import type { Request } from "./argv.ts";
 
 /** Which hosts of the fleet. */
 type Scope =
   | { readonly kind: "all" }
   | { readonly kind: "hosts"; readonly hosts: readonly HostName[] }
-  | { readonly kind: "where"; readonly labels: Readonly<Record<string, string>> };
+  | { readonly kind: "where"; readonly conditions: readonly LabelCondition[] };
 
 /** A host to reach the agent through. */
 export interface SshServer {
@@ -68,10 +74,10 @@ function hostList(text: string, option: string): readonly HostName[] {
   });
 }
 
-function labels(text: string): Readonly<Record<string, string>> {
-  const pairs = (commaList(text) ?? []).map((item) => /^([^=:]+)[=:](.+)$/.exec(item));
-  if (pairs.length === 0 || pairs.includes(null)) throw new UsageError(`--where ${text}: KEY=VALUE is wanted`);
-  return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""]));
+function conditionsOf(text: string): readonly LabelCondition[] {
+  const conditions = parseConditions(text);
+  if (conditions === null) throw new UsageError(`--where ${text}: KEY=VALUE or KEY!=VALUE is wanted`);
+  return conditions;
 }
 
 function scopeOf(options: Request["options"]): Scope | null {
@@ -82,7 +88,7 @@ function scopeOf(options: Request["options"]): Scope | null {
   if (options["all"] !== undefined) return { kind: "all" };
   const { host, where } = options;
   if (typeof host === "string") return { kind: "hosts", hosts: hostList(host, "--host") };
-  if (typeof where === "string") return { kind: "where", labels: labels(where) };
+  if (typeof where === "string") return { kind: "where", conditions: conditionsOf(where) };
   return null;
 }
 

@@ -2,7 +2,7 @@
  * Every word that `circusctl` understands, as data: the agent's verbs come from proto's command table, the
  * fleet's own are added here. The parser, the help, the oclif commands and `run` derive from it. Pure.
  */
-import { type CliArgument, COMMANDS, type CommandSpec } from "@circus-cluster/proto";
+import { type CliArgument, COMMANDS, type CommandSpec, canRollBack, ROLLOUT_COMMANDS } from "@circus-cluster/proto";
 
 /** An option, given as `--name`, `--name=value` or `--name value`. */
 export interface OptionSpec {
@@ -30,7 +30,11 @@ export interface Verb {
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "all", value: null, doc: "all hosts of the fleet" },
   { name: "host", value: "A,B", doc: "these hosts of the fleet" },
-  { name: "where", value: "KEY=VALUE", doc: "hosts of the fleet with this label (a comma list: all of them)" },
+  {
+    name: "where",
+    value: "KEY=VALUE",
+    doc: "hosts of the fleet with this label, or KEY!=VALUE without (a comma list: all of them)",
+  },
   { name: "endpoint", value: "ENDPOINT", doc: "the local agent [env CIRCUSCTL_ENDPOINT, tcp://127.0.0.1:5555]" },
   { name: "timeout", value: "SECONDS", doc: "longest wait for an answer [5]" },
   { name: "json", value: null, doc: "one JSON document instead of text" },
@@ -48,19 +52,51 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
 ];
 
 const AT_ONCE: OptionSpec = { name: "at-once", value: null, doc: "to all chosen hosts together, not in waves" };
-const FOLLOW: readonly OptionSpec[] = [
+/** How a change goes over hosts (design §5). */
+const ROLLOUT: readonly OptionSpec[] = [
   { name: "batch", value: "N|P%,…", doc: "hosts in each wave; the last one repeats [25%]" },
-  { name: "soak", value: "TIME", doc: "a host has to stay healthy that long [10s]" },
-  { name: "health-timeout", value: "TIME", doc: "longest wait for a host to become healthy [60s]" },
+  { name: "canary", value: "N", doc: "a first wave of N hosts, then wait for `rollout resume`" },
+  { name: "canary-pause", value: "TIME", doc: "go on so long after the canary instead" },
   { name: "max-fail", value: "N|P%", doc: "failed hosts tolerated [0]" },
+  {
+    name: "min-healthy",
+    value: "N|P%",
+    doc: "hosts that have to stay healthy; a wave waits for it [all but one wave]",
+  },
+  { name: "soak", value: "TIME", doc: "a host has to stay healthy that long [10s]" },
+  { name: "wait", value: "TIME|ask", doc: "pause between waves, or `rollout resume` for each [0]" },
+  { name: "health-timeout", value: "TIME", doc: "longest wait for a host to become healthy [60s]" },
+  { name: "deadline", value: "TIME", doc: "for the whole; then nothing new begins" },
+  { name: "order", value: "ORDER", doc: "name, reverse or given (as --host names them); the ill first [name]" },
+  { name: "spread", value: "LABEL", doc: "never two hosts with one value of it in a wave" },
+  { name: "limit", value: "N", doc: "the first N hosts only" },
+  { name: "on-lost", value: "skip|fail", doc: "a host that is or goes silent [fail]" },
+  { name: "supersede", value: null, doc: "take the place of a rollout of this watcher that has not ended" },
   { name: "detach", value: null, doc: "start it and do not follow" },
   { name: "yes", value: null, doc: "ask no question" },
   { name: "dry-run", value: null, doc: "show the plan only" },
 ];
+const MODE: OptionSpec = { name: "mode", value: "MODE", doc: "restart, or reload: new processes before the old go" };
+const ON_FAIL: OptionSpec = {
+  name: "on-fail",
+  value: "stop|rollback",
+  doc: "rollback: old values where it was changed [stop]",
+};
 
 /** Options of agents' verbs that mean something for a fleet only; they belong to the scope, and may stand with it. */
-export const FLEET_OPTIONS: readonly OptionSpec[] = [AT_ONCE, ...FOLLOW];
+export const FLEET_OPTIONS: readonly OptionSpec[] = [AT_ONCE, ...ROLLOUT, MODE, ON_FAIL];
 export const FLEET_ONLY: ReadonlySet<string> = new Set(FLEET_OPTIONS.map(({ name }) => name));
+/** Any of these says that a rollout is meant. */
+export const ROLLOUT_ONLY: readonly string[] = FLEET_OPTIONS.filter((option) => option !== AT_ONCE).map(
+  ({ name }) => name,
+);
+
+function fleetOptions({ name, access, doors }: CommandSpec): readonly OptionSpec[] {
+  if (access !== "write" || !doors.includes("nats")) return [];
+  const command = ROLLOUT_COMMANDS.find((one) => one === name);
+  if (command === undefined) return [AT_ONCE];
+  return [AT_ONCE, ...ROLLOUT, ...(name === "restart" ? [MODE] : []), ...(canRollBack(command) ? [ON_FAIL] : [])];
+}
 
 function placeholder(property: string): string {
   return property === "nb" ? "N" : property.toUpperCase();
@@ -72,8 +108,7 @@ function ofCommand(spec: CommandSpec, cli: NonNullable<CommandSpec["cli"]>): Ver
     value: sets === null ? placeholder(property) : null,
     doc,
   }));
-  const isFleetWrite = spec.access === "write" && spec.doors.includes("nats");
-  const options = [...own, ...(isFleetWrite ? [AT_ONCE] : []), ...(spec.name === "restart" ? FOLLOW : [])];
+  const options = [...own, ...fleetOptions(spec)];
   return { name: spec.name, summary: spec.summary, args: cli.args, options, by: "agent", command: spec, examples: [] };
 }
 
@@ -170,6 +205,25 @@ const FLEET: readonly Verb[] = [
     args: [{ property: "id", required: true }],
     options: [{ name: "prove", value: null, doc: "with the pids before and after" }],
   }),
+  ofFleet("rollout watch", "Follow a rollout to its end; without an id the newest that has not ended", {
+    args: [{ property: "id", required: false }],
+  }),
+  ofFleet("rollout pause", "Begin nothing new; what is at work goes on to its end", {
+    args: [{ property: "id", required: true }],
+  }),
+  ofFleet("rollout resume", "Go on: after a pause, a canary, a wave that waits for approval", {
+    args: [{ property: "id", required: true }],
+    options: [
+      { name: "skip-failed", value: null, doc: "leave the failed hosts out, also of one that stopped at them" },
+    ],
+  }),
+  ofFleet("rollout abort", "End it; what was not begun stays untouched", {
+    args: [{ property: "id", required: true }],
+  }),
+  ofFleet("rollout retry", "Once more, only what failed or was left", {
+    args: [{ property: "id", required: true }],
+    options: [{ name: "detach", value: null, doc: "do not follow it" }],
+  }),
   ofFleet("fleet init", "Keys, credentials and the nats-server configuration of a new fleet", {
     options: [
       { name: "dir", value: "DIR", doc: "where to write; made, mode 0700" },
@@ -243,7 +297,7 @@ export function argumentsText(args: readonly CliArgument[]): string {
 /** One line: `circusctl signal NAME [PID] SIGNUM [--children] [--recursive]`. */
 export function usageOf(verb: Verb): string {
   const options = verb.options
-    .filter(({ name }) => !FLEET_ONLY.has(name))
+    .filter((option) => !FLEET_OPTIONS.includes(option))
     .map(({ name, value }) => `[--${name}${value === null ? "" : ` ${value}`}]`);
   return ["circusctl", verb.name, argumentsText(verb.args), ...options].filter((part) => part !== "").join(" ");
 }

@@ -181,7 +181,7 @@ export class Controller implements AsyncDisposable {
     });
     this.#isBack();
     this.#consumer.start();
-    this.#rollouts.resume();
+    this.#rollouts.takeUp();
   }
 
   /** Connected, or connected again: what was missed is asked for. */

@@ -113,9 +113,13 @@ export class FleetView {
   /** For a plan: every host, with the state of one watcher. */
   plannable(watcher: string): readonly PlanHost[] {
     const current = groupByHost(currentRows(this.#parts.db));
+    const stored = new Map(hostRows(this.#parts.db).map(({ name, labels }) => [name, labelsOf(labels)]));
     return this.#known().map((host) => {
       const { presence, watchers } = this.#statusOf(host, current.get(host) ?? []);
-      return { host, presence, state: watchers.find(({ name }) => name === watcher)?.state ?? null };
+      const found = watchers.find(({ name }) => name === watcher);
+      const isWhole = found?.state === "active" && found.healthy === found.numprocesses;
+      const labels = this.#parts.live.get(host)?.labels ?? stored.get(host) ?? {};
+      return { host, presence, state: found?.state ?? null, isWhole, labels };
     });
   }
 

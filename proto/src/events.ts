@@ -37,6 +37,10 @@ export const EVENT_KINDS = [
   "host_left",
   "rollout_started",
   "rollout_step",
+  "rollout_paused",
+  "rollout_resumed",
+  "rollout_aborting",
+  "rollout_retried",
   "rollout_ended",
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];

@@ -5,6 +5,7 @@ export * from "./commands/table.ts";
 export * from "./envelope.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./labels.ts";
 export * from "./log.ts";
 export * from "./names.ts";
 export * from "./nats/pub-ack.ts";

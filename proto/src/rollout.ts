@@ -1,27 +1,70 @@
 /** A change over hosts: what is asked, the computed plan, and the record that is kept (design §5). */
+import type { Outcome } from "./envelope.ts";
+import { type LabelCondition, labelConditions } from "./labels.ts";
 import { type Schema, v } from "./schema.ts";
 import type { Millis } from "./time.ts";
 
 /** A count of hosts, or a share of all targets: rounded up for waves, down for tolerances. */
 export type Share = { readonly kind: "count"; readonly n: number } | { readonly kind: "percent"; readonly p: number };
 
+/** Changes that may go over hosts in waves: each names one watcher, and is harmless when it is sent twice. */
+export const ROLLOUT_COMMANDS = ["restart", "reload", "set", "incr", "decr", "start", "stop", "signal"] as const;
+export type RolloutCommand = (typeof ROLLOUT_COMMANDS)[number];
+
+/** `given`: as `--host` names them. */
+export const HOST_ORDERS = ["name", "reverse", "given"] as const;
+export type HostOrder = (typeof HOST_ORDERS)[number];
+export const LOST_POLICIES = ["fail", "skip"] as const;
+export type LostPolicy = (typeof LOST_POLICIES)[number];
+export const FAIL_POLICIES = ["stop", "rollback"] as const;
+export type FailPolicy = (typeof FAIL_POLICIES)[number];
+
 export interface RolloutOptions {
   /** Hosts in each wave; the last one repeats. */
   readonly batch: readonly Share[];
+  /** Hosts of a first wave of its own; 0: none. */
+  readonly canary: number;
+  /** Pause after the canary; null: until somebody resumes. */
+  readonly canaryPauseMs: Millis | null;
   /** Failed hosts tolerated over the whole rollout. */
   readonly maxFail: Share;
+  /** Hosts of this watcher that have to stay healthy; null: all but one wave and the failures tolerated. */
+  readonly minHealthy: Share | null;
   /** A host counts as done only after it stayed healthy this long. */
   readonly soakMs: Millis;
+  /** Pause between waves; null: each waits for somebody to resume. */
+  readonly waitMs: Millis | null;
   /** Longest wait for a host to become healthy. */
   readonly healthTimeoutMs: Millis;
+  /** For the whole, of time in which it runs; null: none. */
+  readonly deadlineMs: Millis | null;
+  readonly order: HostOrder;
+  /** Never two hosts with one value of this label in a wave. */
+  readonly spread: string | null;
+  /** Only the first hosts of the order; null: all. */
+  readonly limit: number | null;
+  /** A host that is or goes silent. */
+  readonly onLost: LostPolicy;
+  /** `rollback`, for `set`, `incr` and `decr`: the old values come back where it was changed. */
+  readonly onFail: FailPolicy;
 }
 
 /** Design §5's table. */
 export const ROLLOUT_DEFAULTS: RolloutOptions = {
   batch: [{ kind: "percent", p: 25 }],
+  canary: 0,
+  canaryPauseMs: null,
   maxFail: { kind: "count", n: 0 },
+  minHealthy: null,
   soakMs: 10_000,
+  waitMs: 0,
   healthTimeoutMs: 60_000,
+  deadlineMs: null,
+  order: "name",
+  spread: null,
+  limit: null,
+  onLost: "fail",
+  onFail: "stop",
 };
 
 /** Reads `3` or `25%`; null where it is neither. */
@@ -54,12 +97,18 @@ export const STEP_STATES = [
   "soaking",
   "done",
   "failed",
+  "restored",
   "untouched",
   "skipped",
 ] as const;
 export type StepState = (typeof STEP_STATES)[number];
-export const ROLLOUT_STATES = ["running", "done", "failed"] as const;
+export const ROLLOUT_STATES = ["running", "paused", "aborting", "done", "failed", "aborted", "superseded"] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
+
+/** Has it ended? It may be taken up again by `retry` or `resume --skip-failed`. */
+export function hasEnded(state: RolloutState): boolean {
+  return state === "done" || state === "failed" || state === "aborted" || state === "superseded";
+}
 
 export interface RolloutStep {
   readonly host: string;
@@ -72,49 +121,112 @@ export interface RolloutStep {
   readonly generationBefore: number | null;
   readonly pidsBefore: readonly number[];
   readonly pidsAfter: readonly number[];
+  /** What became of the command so far; null: it was not sent. */
+  readonly outcome: Outcome | null;
   /** Why it failed or was skipped. */
   readonly reason: string | null;
   /** Wall ms of the last change. */
   readonly updated: Millis;
 }
 
+/** Which hosts were meant; both null: every host that has the watcher. */
+export interface RolloutSelection {
+  readonly hosts: readonly string[] | null;
+  readonly where: readonly LabelCondition[] | null;
+}
+
 /** Answer of `rollout show`, and what every controller keeps. */
-export interface RolloutRecord {
+export interface RolloutRecord extends RolloutSelection {
   readonly id: string;
-  readonly command: string;
+  readonly command: RolloutCommand;
+  /** Of the command, as they were asked for. */
+  readonly properties: Readonly<Record<string, unknown>>;
   readonly watcher: string;
   readonly actor: string;
   readonly created: Millis;
   readonly ended: Millis | null;
   readonly state: RolloutState;
+  /** Why it is in this state. */
   readonly reason: string | null;
+  /** What it waits for although it runs; null: it goes on. */
+  readonly waiting: string | null;
+  /** Hosts of the watcher that have to stay healthy. */
+  readonly floor: number;
+  /** From 1; `retry` begins the next. */
+  readonly attempt: number;
+  /** Grows with every change of what is shown. */
+  readonly revision: number;
   readonly options: RolloutOptions;
   readonly steps: readonly RolloutStep[];
+  /** Hosts that would be meant today but joined after the plan was made; only where they were looked for. */
+  readonly late?: readonly string[] | undefined;
 }
 
 /** What `F.ctl.USER.rollout-start` carries. */
-export interface RolloutRequest {
-  readonly command: "restart";
+export interface RolloutRequest extends RolloutSelection {
+  readonly command: RolloutCommand;
   readonly watcher: string;
-  /** Null: every host that has the watcher. */
-  readonly hosts: readonly string[] | null;
+  /** @default none */
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly options: Partial<RolloutOptions>;
+  /** An emergency: takes the place of a rollout of this watcher that has not ended. @default false */
+  readonly supersede?: boolean | undefined;
 }
 
+/** Longest time that an option takes. */
+export const DURATION_MAX: Millis = 30 * 86_400_000;
+
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const duration = v.pipe(whole, v.maxValue(DURATION_MAX));
 const share = v.variant("kind", [
   v.strictObject({ kind: v.literal("count"), n: whole }),
   v.strictObject({ kind: v.literal("percent"), p: v.pipe(v.number(), v.minValue(0), v.maxValue(100)) }),
 ]);
+const nameText = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
+const maybe = v.exactOptional;
 
-export const rolloutRequest: Schema<RolloutRequest> = v.strictObject({
-  command: v.literal("restart"),
-  watcher: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
-  hosts: v.nullable(v.pipe(v.array(v.string()), v.maxLength(100_000))),
-  options: v.strictObject({
-    batch: v.exactOptional(v.pipe(v.array(share), v.minLength(1), v.maxLength(100))),
-    maxFail: v.exactOptional(share),
-    soakMs: v.exactOptional(whole),
-    healthTimeoutMs: v.exactOptional(whole),
+export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
+  v.strictObject({
+    command: v.picklist(ROLLOUT_COMMANDS),
+    watcher: nameText,
+    properties: v.optional(v.record(v.string(), v.unknown())),
+    hosts: v.nullable(v.pipe(v.array(v.string()), v.maxLength(100_000))),
+    where: v.optional(v.nullable(labelConditions), null),
+    options: v.strictObject({
+      batch: maybe(v.pipe(v.array(share), v.minLength(1), v.maxLength(100))),
+      canary: maybe(v.pipe(whole, v.maxValue(100_000))),
+      canaryPauseMs: maybe(v.nullable(duration)),
+      maxFail: maybe(share),
+      minHealthy: maybe(v.nullable(share)),
+      soakMs: maybe(duration),
+      waitMs: maybe(v.nullable(duration)),
+      healthTimeoutMs: maybe(duration),
+      deadlineMs: maybe(v.nullable(duration)),
+      order: maybe(v.picklist(HOST_ORDERS)),
+      spread: maybe(v.nullable(nameText)),
+      limit: maybe(v.nullable(v.pipe(whole, v.minValue(1)))),
+      onLost: maybe(v.picklist(LOST_POLICIES)),
+      onFail: maybe(v.picklist(FAIL_POLICIES)),
+    }),
+    supersede: v.optional(v.boolean()),
   }),
-});
+  v.check(({ hosts, where }) => hosts === null || where === null, "hosts and where exclude each other"),
+  v.check(
+    ({ command, options }) => options.onFail !== "rollback" || canRollBack(command),
+    "only set, incr and decr can be rolled back",
+  ),
+);
+
+export function canRollBack(command: RolloutCommand): boolean {
+  return command === "set" || command === "incr" || command === "decr";
+}
+
+const id = nameText;
+/** What `F.ctl.USER.rollout-resume` carries. */
+export interface ResumeRequest {
+  readonly id: string;
+  /** Take up one that failed: its failed hosts are left out from now on. */
+  readonly skipFailed: boolean;
+}
+export const rolloutId: Schema<{ readonly id: string }> = v.strictObject({ id });
+export const resumeRequest: Schema<ResumeRequest> = v.strictObject({ id, skipFailed: v.boolean() });

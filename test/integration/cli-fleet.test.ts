@@ -198,7 +198,7 @@ describe("questions", () => {
     expect(asked.at(-1)?.properties).toEqual({ hosts: ["db1"], watcher: null });
     expect(await ctl("--where role=x status")).toMatchObject({
       code: 3,
-      stderr: "error: no host has the label role=x\n",
+      stderr: "error: no host has role=x\n",
     });
   });
 
@@ -338,14 +338,23 @@ function step(host: string, wave: number, state: StepState, reason: string | nul
     generationBefore: 1,
     pidsBefore: [1],
     pidsAfter: [2],
+    outcome: state === "pending" ? null : "done",
     reason,
     updated: Date.now(),
   };
 }
+let revision = 0;
 function rollout(states: readonly StepState[], more: Partial<RolloutRecord> = {}): RolloutRecord {
   return {
     id: "r1",
     command: "restart",
+    properties: {},
+    hosts: null,
+    where: null,
+    waiting: null,
+    floor: 2,
+    attempt: 1,
+    revision: more.ended === undefined ? ++revision : Number.MAX_SAFE_INTEGER,
     watcher: "w",
     actor: "admin",
     created: Date.now() - 1000,
@@ -396,7 +405,9 @@ describe("rollouts", () => {
       properties: {
         command: "restart",
         watcher: "w",
+        properties: {},
         hosts: null,
+        where: null,
         options: {
           batch: [
             { kind: "count", n: 1 },
@@ -419,7 +430,12 @@ describe("rollouts", () => {
     answerOf = (verb) => result(verb === "rollout-start" ? rollout(["pending", "pending", "pending"]) : end);
     const { code, stderr } = await ctl("--host web1,web2,web3 restart w"); // nothing advised: it asks by itself
     expect(code).toBe(4);
-    expect(stderr.split("\n").slice(1)).toEqual(["failed: web2 (not healthy within 1m)", "untouched: web3", ""]);
+    expect(stderr.split("\n").slice(1)).toEqual([
+      "failed: web2 (not healthy within 1m)",
+      "untouched: web3",
+      "what failed or was left, once more: circusctl rollout retry r1",
+      "",
+    ]);
     expect(asked[0]?.properties).toMatchObject({ hosts: ["web1", "web2", "web3"] });
   });
 
@@ -429,7 +445,7 @@ describe("rollouts", () => {
     await program.waitForLine(/wave 1/);
     program.kill("SIGINT");
     expect(await program.exited).toEqual({ code: 1, signal: null });
-    expect(program.stderr).toContain("left; the rollout goes on, look at it with: circusctl rollout show r1\n");
+    expect(program.stderr).toContain("left; the rollout goes on, come back to it with: circusctl rollout watch r1\n");
   });
 
   it("--detach, --dry-run, rollout show --prove, rollout list", async () => {
@@ -437,7 +453,7 @@ describe("rollouts", () => {
     answerOf = (verb) => result(verb === "rollout-list" ? { rollouts: [done] } : done);
     expect(await ctl("--all restart w --detach")).toMatchObject({
       code: 0,
-      stdout: "rollout r1 started; look at it with: circusctl rollout show r1\n",
+      stdout: "rollout r1 started; follow it with: circusctl rollout watch r1\n",
     });
     expect((await ctl("--all restart w --dry-run")).stdout.split("\n").slice(1)).toEqual([
       "wave 1: web1",
@@ -447,13 +463,66 @@ describe("rollouts", () => {
     ]);
     expect(asked.map(({ subject }) => subject.split(".").at(-1))).toEqual(["rollout-start", "rollout-plan"]);
     const shown = await ctl("rollout show r1 --prove");
-    expect(shown.stdout).toMatch(/^WAVE {2}HOST {2}STATE {4}SINCE {16}PIDS BEFORE {2}PIDS AFTER$/m);
+    expect(shown.stdout).toMatch(/^WAVE {2}HOST {2}STATE {4}COMMAND {2}SINCE {16}PIDS BEFORE {2}PIDS AFTER$/m);
     expect((await ctl("rollout list")).stdout).toMatch(/^r1 {7}done {3}restart w {2}admin .* 2\/3$/m);
     expect(JSON.parse((await ctl("rollout show r1 --json")).stdout)).toMatchObject({ v: 1, rollout: { id: "r1" } });
     expect(JSON.parse((await ctl("--all restart w --json")).stdout)).toMatchObject({
       v: 1,
       rollout: { state: "done" },
     });
+  });
+
+  it("watch from a second terminal, pause, resume, abort, retry", async () => {
+    let now = rollout(["sent", "pending", "pending"]);
+    answerOf = (verb) => result(verb === "rollout-list" ? { rollouts: [now] } : now);
+    await using watching = await startProgram(circusctl, ["rollout", "watch"], { env: environment() });
+    await watching.waitForLine(/^wave 1\/3 {2}web1 {2}sent$/);
+    now = rollout(["sent", "pending", "pending"], { state: "paused", reason: "paused by admin" });
+    expect(await ctl("rollout pause r1")).toMatchObject({
+      code: 0,
+      stdout: "rollout r1 is paused; go on with: circusctl rollout resume r1\n",
+    });
+    await watching.waitForLine(/^paused: paused by admin$/);
+    expect(await ctl("rollout resume r1 --skip-failed")).toMatchObject({ code: 0 });
+    expect(asked.at(-1)).toEqual({
+      subject: "circus.main.ctl.admin.rollout-resume",
+      properties: { id: "r1", skipFailed: true },
+    });
+    expect(await ctl("rollout abort r1", "viewer-eve")).toMatchObject({ code: 3 }); // who may only look
+    now = rollout(["done", "untouched", "untouched"], {
+      state: "aborted",
+      reason: "aborted by admin",
+      ended: Date.now(),
+    });
+    expect((await ctl("rollout abort r1")).code).toBe(0);
+    advise(now);
+    expect(await watching.exited).toEqual({ code: 4, signal: null });
+    expect(watching.stderr).toMatch(/^untouched: web2, web3$/m);
+    now = rollout(["done", "done", "done"], { state: "done", ended: Date.now() });
+    expect(await ctl("rollout retry r1")).toMatchObject({ code: 0, stderr: "" });
+    const changes = asked.map(({ subject }) => subject.split(".").at(-1)).filter((verb) => verb !== "rollout-show");
+    expect(changes).toEqual(["rollout-list", "rollout-pause", "rollout-resume", "rollout-abort", "rollout-retry"]);
+  });
+
+  it("other changes of all hosts roll, too; named hosts are told directly", async () => {
+    answerOf = () => result(rollout(["done", "done", "done"], { state: "done", ended: Date.now() }));
+    expect(await ctl("--where role=web,zone!=a set w numprocesses 3 --on-fail rollback --canary 1")).toMatchObject({
+      code: 0,
+    });
+    expect(asked[0]?.properties).toEqual({
+      command: "set",
+      watcher: "w",
+      properties: { options: { numprocesses: 3 } },
+      hosts: null,
+      where: [
+        { key: "role", isEqual: true, value: "web" },
+        { key: "zone", isEqual: false, value: "a" },
+      ],
+      options: { canary: 1, onFail: "rollback" },
+    });
+    expect(commands).toEqual([]);
+    expect(await ctl("--host web1,web2 stop w")).toMatchObject({ code: 0 });
+    expect(commands.map(({ host }) => host).sort()).toEqual(["web1", "web2"]);
   });
 
   it("one that overlaps is refused with the controller's reason", async () => {

@@ -21,6 +21,7 @@ const FLEET = "main";
 export const subjects = new Subjects(FLEET);
 export const CONTROLLER = `${projectRoot}/controller/bin/circus-controller.js`;
 const BEAT_MS = 100;
+const STORE_TRIALS = 100;
 
 /** Times short enough for a test. */
 const QUICK = "lost=600ms grace=400ms tick=20ms answer=300ms resend=100ms";
@@ -94,6 +95,8 @@ export interface AgentOptions {
   readonly restart?: "healthy" | "failed";
   /** Between acceptance and the end of a restart. @default 50 */
   readonly restartMs?: number;
+  /** @default `role: web` */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** One host with one watcher `web` of two processes, as far as a controller can see. */
@@ -104,6 +107,8 @@ export class FakeAgent implements AsyncDisposable {
   epoch: number;
   seq = 0;
   watcher: WatcherSnapshot;
+  /** What `set` changes, beside the number of processes. */
+  values: Record<string, unknown> = { cmd: "old" };
   /** Commands that were begun, in order. */
   readonly begun: string[] = [];
   readonly #journal = new Map<string, Promise<CommandAnswer>>();
@@ -171,19 +176,27 @@ export class FakeAgent implements AsyncDisposable {
 
   async emit(kind: string, watcher: string | null, more: Partial<FleetEvent> = {}): Promise<void> {
     const event = this.event(kind, watcher, more);
-    const result = await this.connection.store(
-      subjects.event(this.host, watcher, kind),
-      event,
-      messageId(this.host, event),
-      3000,
-    );
-    if (result.kind !== "stored") throw new Error(`${kind}: ${result.kind}`);
+    const subject = subjects.event(this.host, watcher, kind);
+    // As the outbox of a real one: until the stream has it.
+    for (let trial = 1; ; trial++) {
+      const result = await this.connection.store(subject, event, messageId(this.host, event), 3000);
+      if (result.kind === "stored") return;
+      if (trial === STORE_TRIALS) throw new Error(`${kind}: ${result.kind}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   /** Starts processes of a new generation. */
   async raise(generation: number): Promise<void> {
-    const processes = [1, 2].map(
-      (wid): ProcessSnapshot => ({ wid, pid: ++this.#pid, started: Date.now(), health: "healthy", generation }),
+    const processes = Array.from(
+      { length: this.watcher.numprocesses },
+      (_, at): ProcessSnapshot => ({
+        wid: at + 1,
+        pid: ++this.#pid,
+        started: Date.now(),
+        health: "healthy",
+        generation,
+      }),
     );
     this.watcher = { ...this.watcher, state: "active", processes, generation, since: Date.now(), reason: null };
     await this.emit("watcher_starting", "web", { data: { generation } });
@@ -209,7 +222,15 @@ export class FakeAgent implements AsyncDisposable {
 
   get snapshot(): HostSnapshot {
     const { epoch, seq, watcher } = this;
-    return { v: 1, epoch, seq, time: Date.now(), version: "test", labels: { role: "web" }, watchers: [watcher] };
+    return {
+      v: 1,
+      epoch,
+      seq,
+      time: Date.now(),
+      version: "test",
+      labels: this.#options.labels ?? { role: "web" },
+      watchers: [watcher],
+    };
   }
 
   async #take(message: FleetMessage): Promise<void> {
@@ -220,16 +241,30 @@ export class FakeAgent implements AsyncDisposable {
         this.connection.publish(message.reply, { v: 1, id: envelope.id, outcome, reply: base });
     };
     if (envelope.command === "snapshot") answer("done", { snapshot: this.snapshot });
-    if (envelope.command !== "restart") return;
+    if (envelope.command === "options") answer("done", { options: this.values });
+    if (envelope.command !== "restart" && envelope.command !== "set") return;
     answer("accepted", {});
     let work = this.#journal.get(envelope.id);
     if (work === undefined) {
       this.begun.push(envelope.id);
-      work = this.#restart(envelope);
+      work = envelope.command === "set" ? this.#set(envelope) : this.#restart(envelope);
       this.#journal.set(envelope.id, work);
     }
     const { outcome, reply } = await work;
     answer(outcome, reply);
+  }
+
+  /** A `cmd` of "broken" does not start. */
+  async #set({ id, properties }: CommandEnvelope): Promise<CommandAnswer> {
+    const { numprocesses = this.watcher.numprocesses, ...rest } = properties["options"] as Record<string, unknown>;
+    this.watcher = { ...this.watcher, numprocesses: numprocesses as number };
+    this.values = { ...this.values, ...rest };
+    await this.lower({ cause: id });
+    if (this.values["cmd"] === "broken") {
+      this.watcher = { ...this.watcher, state: "failed", reason: "spawn broken ENOENT" };
+      await this.emit("watcher_failed", "web", { data: { reason: "spawn broken ENOENT" } });
+    } else await this.raise(this.watcher.generation + 1);
+    return { v: 1, id, outcome: "done", reply: { status: "ok", time: Date.now() / 1000 } };
   }
 
   async #restart({ id }: CommandEnvelope): Promise<CommandAnswer> {

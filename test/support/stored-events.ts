@@ -6,6 +6,7 @@ interface Key {
   readonly host: string;
   readonly epoch: number;
   readonly seq: number;
+  readonly kind: string;
 }
 
 export interface StoredEvents {
@@ -15,6 +16,8 @@ export interface StoredEvents {
   readonly byHost: ReadonlyMap<string, number>;
   /** The seqs of one life of a host, ascending. */
   seqs(host: string, epoch: number): readonly number[];
+  /** Of all lives of a host. */
+  kinds(host: string): readonly string[];
 }
 
 /** Every event that the controller with this state directory has stored. */
@@ -27,7 +30,12 @@ export function storedEvents(stateDir: string): StoredEvents {
       )
       .all();
     const keys = tables.flatMap(({ name }) =>
-      db.prepare<[], Key>(`SELECT host.name AS host, epoch, seq FROM ${name} JOIN host ON host.id = host_id`).all(),
+      db
+        .prepare<[], Key>(
+          `SELECT host.name AS host, epoch, seq, kind.name AS kind FROM ${name}
+           JOIN host ON host.id = host_id JOIN kind ON kind.id = kind_id`,
+        )
+        .all(),
     );
     const byHost = new Map<string, number>();
     for (const { host } of keys) byHost.set(host, (byHost.get(host) ?? 0) + 1);
@@ -35,6 +43,7 @@ export function storedEvents(stateDir: string): StoredEvents {
       total: keys.length,
       distinct: new Set(keys.map(({ host, epoch, seq }) => `${host} ${epoch} ${seq}`)).size,
       byHost,
+      kinds: (host) => keys.filter((key) => key.host === host).map(({ kind }) => kind),
       seqs: (host, epoch) =>
         keys
           .filter((key) => key.host === host && key.epoch === epoch)

@@ -87,6 +87,16 @@ describe("Answers", () => {
     expect(start().claim(envelope("safe", { name: "web", newer_than: 4 })).kind).toBe("answered");
   });
 
+  it("sets absolute values again after an interruption, but does not count up again", () => {
+    const set = { ...envelope("set", { name: "web", options: { numprocesses: 3 } }), command: "set" };
+    const incr = { ...envelope("incr", { name: "web", nb: 1 }), command: "incr" };
+    const answers = start();
+    for (const one of [set, incr]) answers.claim(one);
+    const next = start();
+    expect(next.claim(set)).toEqual({ kind: "new" });
+    expect(next.claim(incr)).toMatchObject({ kind: "refused" });
+  });
+
   it("keeps an id for one command", () => {
     const answers = start();
     answers.claim(envelope("a"));

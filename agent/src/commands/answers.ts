@@ -5,7 +5,7 @@
  * Invariants: (1) a command is on disk as accepted before it is begun; (2) an id stands for one command with
  * one set of properties, for whoever repeats it (a new leader repeats under its own name); (3) the agent that
  * finds an accepted command without a result does not know how far it came, and does it again only where
- * that is harmless, because it says `newer_than`.
+ * that is harmless: it says `newer_than`, or sets what is absolute.
  */
 import { createHash } from "node:crypto";
 import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
@@ -151,7 +151,7 @@ export class Answers {
     }
     if (known.answer !== null) return { kind: "answered", answer: known.answer };
     if (known.running !== null) return { kind: "running", answer: known.running.promise };
-    if (typeof envelope.properties["newer_than"] !== "number") {
+    if (!isHarmlessTwice(envelope)) {
       return {
         kind: "refused",
         code: "failed",
@@ -238,6 +238,11 @@ export class Answers {
     this.#fd = fd;
     this.#lines = records.length;
   }
+}
+
+/** `set` sets absolute values; a watcher that runs or is stopped already is not started or stopped again. */
+function isHarmlessTwice({ command, properties }: CommandEnvelope): boolean {
+  return typeof properties["newer_than"] === "number" || ["set", "start", "stop"].includes(command);
 }
 
 function makeRunning(): NonNullable<Entry["running"]> {

@@ -1,5 +1,5 @@
 /** What every fleet verb is given. */
-import { EXIT, type HostName, parseHostName } from "@circus-cluster/proto";
+import { EXIT, formatCondition, fulfils, type HostName, parseHostName } from "@circus-cluster/proto";
 import type { Request } from "../argv.ts";
 import type { FleetClient } from "../clients/fleet.ts";
 import type { Io } from "../io.ts";
@@ -26,12 +26,9 @@ export async function hostFilter({ settings, client }: FleetContext): Promise<re
   if (scope === null || scope.kind === "all") return null;
   if (scope.kind === "hosts") return scope.hosts;
   const { result } = await client.query("hosts", { hosts: null });
-  const fitting = result.hosts.filter(({ labels }) =>
-    Object.entries(scope.labels).every(([key, value]) => labels[key] === value),
-  );
+  const fitting = result.hosts.filter(({ labels }) => fulfils(labels, scope.conditions));
   if (fitting.length === 0) {
-    const wanted = Object.entries(scope.labels).map(([key, value]) => `${key}=${value}`);
-    throw new FleetError(EXIT.refused, `no host has the label ${wanted.join(" and ")}`);
+    throw new FleetError(EXIT.refused, `no host has ${scope.conditions.map(formatCondition).join(" and ")}`);
   }
   return fitting.map(({ host }) => host);
 }

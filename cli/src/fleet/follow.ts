@@ -1,10 +1,10 @@
-/** Starts a rollout and shows its progress until it ends, or until nobody wants to see it any more. */
-import { EXIT, type RolloutRecord, type RolloutRequest } from "@circus-cluster/proto";
+/** Shows the progress of a rollout until it ends, or until nobody wants to see it any more. */
+import { EXIT, hasEnded, type RolloutRecord } from "@circus-cluster/proto";
 import { hasColour } from "../io.ts";
 import type { FleetContext } from "./context.ts";
 import { FleetError } from "./error.ts";
 import { printLines } from "./output.ts";
-import { changeLines, liveLines, planLines } from "./rollout.ts";
+import { changeLines, liveLines, planLines } from "./rollout-lines.ts";
 
 export type FollowEnd =
   | { readonly kind: "ended"; readonly record: RolloutRecord }
@@ -17,16 +17,9 @@ const REDRAW_MS = 250;
 /** Advice of other rollouts, or from before the answer, is kept up to so many. */
 const EARLY_MAX = 100;
 
-/** How new a picture is: steps only ever get newer, and the end is last. */
-function age(record: RolloutRecord): number {
-  return Math.max(record.created, record.ended ?? 0, ...record.steps.map(({ updated }) => updated));
-}
-
 /** May this picture stand in the place of that one? Pure. */
 export function isNewer(next: RolloutRecord, before: RolloutRecord | null): boolean {
-  if (before === null) return true;
-  if (before.state !== "running") return false;
-  return next.state !== "running" || age(next) >= age(before);
+  return before === null || next.revision > before.revision;
 }
 
 /** Draws what is new: lines in a log, one block in place on a terminal. */
@@ -64,15 +57,18 @@ class Progress {
   #draw(): void {
     if (this.#last === null) return;
     const { io } = this.#context;
-    const lines = liveLines(this.#last, io.now(), io.columns());
+    const lines = liveLines(this.#last, io.now(), io.columns(), hasColour(io));
     const back = this.#shown === 0 ? "" : `\u001b[${this.#shown}A`;
     io.out(`${back}${lines.map((line) => `\u001b[2K${line}\n`).join("")}`);
     this.#shown = lines.length;
   }
 }
 
-/** @throws FleetError where it cannot be started; once started, its end or how to come back is the result. */
-export async function follow(context: FleetContext, wanted: RolloutRequest): Promise<FollowEnd> {
+/**
+ * @param begin starts it, or finds it
+ * @throws FleetError of `begin`; behind that, its end or how to come back is the result.
+ */
+export async function follow(context: FleetContext, begin: () => Promise<RolloutRecord>): Promise<FollowEnd> {
   const { client, io } = context;
   const progress = new Progress(context);
   let last: RolloutRecord | null = null;
@@ -86,14 +82,14 @@ export async function follow(context: FleetContext, wanted: RolloutRequest): Pro
     if (record.id !== id || !isNewer(record, last)) return;
     last = record;
     progress.take(record);
-    if (record.state !== "running") finish({ kind: "ended", record });
+    if (hasEnded(record.state)) finish({ kind: "ended", record });
   };
   let isOver = false; // closing the connection at the end is no loss
   const leave = (exit: number, why: string): void => {
     if (isOver) return;
     isOver = true;
-    const look = id === null ? "circusctl rollout list" : `circusctl rollout show ${id}`;
-    io.err(`${why}; the rollout goes on, look at it with: ${look}\n`);
+    const look = id === null ? "circusctl rollout list" : `circusctl rollout watch ${id}`;
+    io.err(`${why}; the rollout goes on, come back to it with: ${look}\n`);
     finish({ kind: "left", exit });
   };
   // Listening comes before starting: the first steps may be quicker than the answer.
@@ -104,9 +100,9 @@ export async function follow(context: FleetContext, wanted: RolloutRequest): Pro
   const undo = io.onInterrupt(() => leave(EXIT.local, "\nleft"));
   let poll: NodeJS.Timeout | undefined;
   try {
-    const { result } = await client.control("rollout-start", wanted);
-    ({ id } = result);
-    take(result);
+    const first = await begin();
+    ({ id } = first);
+    take(first);
     for (const record of early) take(record);
     void client.closed.then(() => leave(EXIT.unreachable, "the connection to NATS was lost"));
     poll = setInterval(() => {

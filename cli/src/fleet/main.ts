@@ -6,15 +6,22 @@ import type { Io } from "../io.ts";
 import { assignWords, propertiesOf } from "../properties.ts";
 import { type Settings, UsageError } from "../settings.ts";
 import type { Verb } from "../verbs.ts";
-import { change, checkScope } from "./change.ts";
 import type { FleetContext } from "./context.ts";
 import { FleetError } from "./error.ts";
 import { events } from "./events.ts";
 import { history } from "./history.ts";
 import { hosts } from "./hosts.ts";
 import { read } from "./read.ts";
-import { restart } from "./restart.ts";
-import { rolloutList, rolloutShow } from "./rollout.ts";
+import {
+  rolloutAbort,
+  rolloutList,
+  rolloutPause,
+  rolloutResume,
+  rolloutRetry,
+  rolloutShow,
+  rolloutWatch,
+} from "./rollout.ts";
+import { changeMany, checkChange } from "./rollout-change.ts";
 import { status } from "./status.ts";
 import { uptime } from "./uptime.ts";
 
@@ -27,8 +34,12 @@ const OWN: Readonly<Record<string, Work>> = {
   uptime,
   "rollout list": rolloutList,
   "rollout show": rolloutShow,
+  "rollout watch": rolloutWatch,
+  "rollout pause": rolloutPause,
+  "rollout resume": rolloutResume,
+  "rollout abort": rolloutAbort,
+  "rollout retry": rolloutRetry,
   status,
-  restart,
 };
 
 function workOf(verb: Verb): Work {
@@ -37,7 +48,7 @@ function workOf(verb: Verb): Work {
   if (verb.command?.doors.includes("nats") !== true) {
     throw new UsageError(`${verb.name} works on the local agent only: without --all, --host and --where`);
   }
-  return verb.command.access === "read" ? read : change;
+  return verb.command.access === "read" ? read : changeMany;
 }
 
 /** @returns the exit code. @throws UsageError, or what `propertiesOf` throws. */
@@ -47,7 +58,7 @@ export async function runFleet(verb: Verb, request: Request, settings: Settings,
     // Mistakes come before the connection.
     if (verb.command === null) assignWords(verb, request.words);
     else propertiesOf(verb, verb.command, request);
-    if (work === change) checkScope({ verb, request, settings, io });
+    if (work === changeMany) checkChange({ verb, request, settings, io });
     const client = await FleetClient.open(settings);
     try {
       return await work({ verb, request, settings, io, client });

@@ -2,6 +2,7 @@
 import {
   EXIT,
   type FleetAnswers,
+  fulfils,
   type HostStatus,
   hostSnapshot,
   parse,
@@ -71,7 +72,7 @@ async function fromAgents(
     if (!parsed.ok) continue;
     const { labels, watchers } = parsed.value;
     if (scope?.kind === "hosts" && !scope.hosts.some((name) => name === host)) continue;
-    if (scope?.kind === "where" && Object.entries(scope.labels).some(([key, value]) => labels[key] !== value)) continue;
+    if (scope?.kind === "where" && !fulfils(labels, scope.conditions)) continue;
     hosts.push({
       host,
       presence: "online",

@@ -16,7 +16,7 @@ import type { Rollouts } from "../rollout/rollouts.ts";
 
 export interface AnswerParts {
   readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt" | "events" | "uptime">;
-  readonly rollouts: Pick<Rollouts, "plan" | "start" | "list" | "show" | "starter">;
+  readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter">;
   /** Name of this controller. */
   readonly controller: string;
 }
@@ -72,6 +72,18 @@ export class Answers {
     const ctl: Readonly<Record<keyof typeof C, Handler>> = {
       "rollout-plan": handler("rollout-plan", C["rollout-plan"], (request, actor) => rollouts.plan(request, actor)),
       "rollout-start": handler("rollout-start", C["rollout-start"], (request, actor) => rollouts.start(request, actor)),
+      "rollout-pause": handler("rollout-pause", C["rollout-pause"], ({ id }, actor) =>
+        rollouts.decide(id, { kind: "pause", actor }),
+      ),
+      "rollout-resume": handler("rollout-resume", C["rollout-resume"], ({ id, skipFailed }, actor) =>
+        rollouts.decide(id, { kind: "resume", skipFailed, actor }),
+      ),
+      "rollout-abort": handler("rollout-abort", C["rollout-abort"], ({ id }, actor) =>
+        rollouts.decide(id, { kind: "abort", actor }),
+      ),
+      "rollout-retry": handler("rollout-retry", C["rollout-retry"], ({ id }, actor) =>
+        rollouts.decide(id, { kind: "retry", actor }),
+      ),
     };
     this.#handlers = { q: new Map(Object.entries(q)), ctl: new Map(Object.entries(ctl)) };
   }

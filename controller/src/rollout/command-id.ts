@@ -1,8 +1,18 @@
-/** Ids of the commands that a rollout sends: `rollout/host/attempt` (design §5). Pure. */
+/** Ids of commands that a rollout sends: `rollout/host/attempt` (design §5). Pure. */
 
 /** @param attempt from 1 */
 export function stepCommandId(rollout: string, host: string, attempt: number): string {
   return `${rollout}/${host}/${attempt}`;
+}
+
+/** Of the command that brings the old values back. */
+export function undoCommandId(rollout: string, host: string, attempt: number): string {
+  return `${rollout}/${host}/${attempt}-undo`;
+}
+
+/** The host that a step's id is of; null: it has another shape. */
+export function hostOf(commandId: string): string | null {
+  return commandId.split("/")[1] ?? null;
 }
 
 /** The rollout that an id on this host is of; null: it has another shape, or is of another host. */

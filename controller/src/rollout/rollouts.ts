@@ -2,16 +2,20 @@
 import { randomBytes } from "node:crypto";
 import {
   CircusError,
+  checkOptions,
+  fulfils,
   type HostName,
   type Millis,
   ROLLOUT_DEFAULTS,
   type RolloutRecord,
   type RolloutRequest,
 } from "@circus-cluster/proto";
+import { refusalOf } from "./decisions.ts";
 import { type PlanHost, plan } from "./plan.ts";
 import { type RolloutParts, RolloutRunner } from "./runner.ts";
-import { newCore } from "./state.ts";
+import { type Decision, newCore, type RolloutCore, recordOf } from "./state.ts";
 import type { RolloutStore } from "./store.ts";
+import { isOpen } from "./turn.ts";
 
 /** Steps of one plan; a bound for what is kept in memory and sent at each change. */
 const TARGETS_MAX = 10_000;
@@ -31,8 +35,9 @@ export interface RolloutsParts extends Omit<RolloutParts, "store" | "advise"> {
 
 export class Rollouts implements Disposable {
   readonly #parts: RolloutsParts;
+  /** Those that have not ended, by id. */
   readonly #running = new Map<string, RolloutRunner>();
-  readonly #news = new Map<string, RolloutRecord>();
+  readonly #news = new Map<string, RolloutCore>();
   readonly #timers: readonly NodeJS.Timeout[];
   #lastTickMs = performance.now();
 
@@ -43,39 +48,45 @@ export class Rollouts implements Disposable {
 
   /** The plan of a request, nothing stored. @throws CircusError with the reason where it cannot be planned. */
   plan(request: RolloutRequest, actor: string): RolloutRecord {
-    const created = Date.now();
-    const { watcher, hosts, command } = request;
-    const id = `r${Math.floor(created / 1000).toString(36)}-${randomBytes(3).toString("hex")}`;
-    const options = { ...ROLLOUT_DEFAULTS, ...request.options };
-    const planned = plan(
-      { id, fleet: this.#parts.fleet, watcher, hosts, options, wallMs: created },
-      this.#parts.known(watcher),
-    );
-    if (planned.kind === "refused") throw new CircusError(planned.code, planned.reason);
-    const { steps } = planned;
-    if (steps.length > TARGETS_MAX) {
-      throw new CircusError("message", `${steps.length} hosts are more than the ${TARGETS_MAX} of one rollout`);
-    }
-    const head = { id, command, watcher, actor, created, ended: null, reason: null, options } as const;
-    return { ...head, state: "running", steps };
+    return recordOf(this.#plan(request, actor));
   }
 
-  /** @throws CircusError where it cannot be planned, or overlaps one that runs. */
+  /** @throws CircusError where it cannot be planned, or overlaps one that has not ended. */
   start(request: RolloutRequest, actor: string): RolloutRecord {
-    const record = this.plan(request, actor);
-    const other = [...this.#running.values()].find((runner) => runner.record.watcher === record.watcher);
-    if (other !== undefined) {
-      throw new CircusError("conflict", `rollout ${other.record.id} of watcher '${record.watcher}' is running`);
-    }
-    const runner = this.#run(record.id, new RolloutRunner(newCore(record), this.#partsOfOne(), this.#end(record.id)));
+    const core = this.#plan(request, actor);
+    const { id, watcher } = core;
+    if (request.supersede === true) {
+      for (const other of this.#of(watcher)) other.decide({ kind: "supersede", actor, by: id });
+    } else this.#refuseOverlap(watcher);
+    const runner = this.#run({ ...core, busy: this.#busyBeside(watcher, id) });
     runner.begin();
     return runner.record;
   }
 
+  /** @throws CircusError `not-found`, or `conflict` where it does not fit. */
+  decide(id: string, decision: Exclude<Decision, { kind: "supersede" }>): RolloutRecord {
+    const running = this.#running.get(id);
+    if (running !== undefined) {
+      const refusal = running.decide(decision);
+      if (refusal !== null) throw new CircusError("conflict", refusal);
+      return running.record;
+    }
+    const core = this.#parts.store.load(id);
+    if (core === null) throw new CircusError("not-found", `no rollout '${id}'`);
+    const refusal = refusalOf(core, decision);
+    if (refusal !== null) throw new CircusError("conflict", refusal);
+    this.#refuseOverlap(core.watcher);
+    const runner = this.#run(core);
+    runner.decide(decision);
+    return runner.record;
+  }
+
   /** Takes up what was open when the last controller ended. */
-  resume(): void {
-    for (const core of this.#parts.store.open()) {
-      this.#run(core.id, new RolloutRunner(core, this.#partsOfOne(), this.#end(core.id))).resume();
+  takeUp(): void {
+    for (const core of this.#parts.store.open()) this.#run(core);
+    for (const runner of [...this.#running.values()]) {
+      runner.busy(this.#busyBeside(runner.core.watcher, runner.core.id));
+      runner.takeUp();
     }
   }
 
@@ -85,9 +96,9 @@ export class Rollouts implements Disposable {
 
   /** @throws CircusError `not-found` */
   show(id: string): RolloutRecord {
-    const record = this.#running.get(id)?.record ?? this.#parts.store.show(id);
-    if (record === null) throw new CircusError("not-found", `no rollout '${id}'`);
-    return record;
+    const core = this.#running.get(id)?.core ?? this.#parts.store.load(id);
+    if (core === null) throw new CircusError("not-found", `no rollout '${id}'`);
+    return { ...recordOf(core), late: this.#late(core) };
   }
 
   /** Who started it; null: no such rollout. */
@@ -112,20 +123,87 @@ export class Rollouts implements Disposable {
     this.#running.clear();
   }
 
-  #run(id: string, runner: RolloutRunner): RolloutRunner {
-    this.#running.set(id, runner);
-    return runner;
+  #plan(request: RolloutRequest, actor: string): RolloutCore {
+    const created = Date.now();
+    const { watcher, hosts, where, command, properties = {} } = request;
+    if (command === "set") checkOptions((properties["options"] ?? {}) as Record<string, unknown>);
+    const id = `r${Math.floor(created / 1000).toString(36)}-${randomBytes(3).toString("hex")}`;
+    const options = { ...ROLLOUT_DEFAULTS, ...request.options };
+    const planned = plan(
+      { id, fleet: this.#parts.fleet, command, watcher, hosts, where, options, wallMs: created },
+      this.#parts.known(watcher),
+    );
+    if (planned.kind === "refused") throw new CircusError(planned.code, planned.reason);
+    const { steps, floor, others, spread } = planned;
+    if (steps.length > TARGETS_MAX) {
+      throw new CircusError("message", `${steps.length} hosts are more than the ${TARGETS_MAX} of one rollout`);
+    }
+    const head = {
+      id,
+      command,
+      properties,
+      watcher,
+      actor,
+      created,
+      ended: null,
+      reason: null,
+      waiting: null,
+    } as const;
+    const record = { ...head, hosts, where, floor, attempt: 1, revision: 0, options, steps } as const;
+    return newCore({ ...record, state: "running" }, others, spread);
   }
 
-  #end(id: string): () => void {
-    return () => {
+  /** Of one watcher, those that have not ended. */
+  #of(watcher: string): RolloutRunner[] {
+    return [...this.#running.values()].filter((runner) => runner.core.watcher === watcher);
+  }
+
+  /** One that was superseded is only followed to its end, and in nobody's way. @throws CircusError `conflict` */
+  #refuseOverlap(watcher: string): void {
+    const other = this.#of(watcher).find(({ core }) => core.ending?.state !== "superseded");
+    if (other === undefined) return;
+    const { id, state } = other.core;
+    throw new CircusError("conflict", `rollout ${id} of watcher '${watcher}' is ${state}`);
+  }
+
+  #busyBeside(watcher: string, id: string): ReadonlySet<string> {
+    const others = this.#of(watcher).filter(({ core }) => core.id !== id);
+    return new Set(others.flatMap(({ core }) => core.steps.filter(isOpen).map((step) => step.host)));
+  }
+
+  /** Rollouts of one watcher know where the others are at work: together they keep the floor. */
+  #shareBusy(watcher: string): void {
+    const runners = this.#of(watcher);
+    for (const runner of runners) {
+      const busy = this.#busyBeside(watcher, runner.core.id);
+      const before = runner.core.busy;
+      const isSame = busy.size === before.size && [...busy].every((host) => before.has(host));
+      if (!isSame) runner.busy(busy);
+    }
+  }
+
+  /** Hosts that the same words would mean today. Where a number of hosts was wanted, none is late. */
+  #late({ watcher, hosts, where, options, index }: RolloutCore): readonly string[] {
+    if (hosts !== null || options.limit !== null) return [];
+    const known = this.#parts.known(watcher);
+    const isMeant = ({ host, state, labels }: PlanHost): boolean =>
+      state !== null && !index.has(host) && (where === null || fulfils(labels, where));
+    return known.filter(isMeant).map(({ host }) => host);
+  }
+
+  #run(core: RolloutCore): RolloutRunner {
+    const { id, watcher } = core;
+    const advise = (changed: RolloutCore): void => {
+      this.#news.set(id, changed);
+      this.#shareBusy(watcher);
+    };
+    const runner = new RolloutRunner(core, { ...this.#parts, advise }, () => {
       this.#running.delete(id);
       this.#tellNews();
-    };
-  }
-
-  #partsOfOne(): RolloutParts {
-    return { ...this.#parts, advise: (record) => this.#news.set(record.id, record) };
+      this.#shareBusy(watcher);
+    });
+    this.#running.set(id, runner);
+    return runner;
   }
 
   #tick(): void {
@@ -136,7 +214,7 @@ export class Rollouts implements Disposable {
   }
 
   #tellNews(): void {
-    for (const record of this.#news.values()) this.#parts.publish(record);
+    for (const core of this.#news.values()) this.#parts.publish(recordOf(core));
     this.#news.clear();
   }
 }

@@ -1,4 +1,5 @@
 /** Performs one rollout: what the core asks for is stored, told and sent; what comes back is fed in. */
+import { randomBytes } from "node:crypto";
 import {
   type EventDraft,
   type HostName,
@@ -11,7 +12,9 @@ import {
 import type { Commander, Delivery } from "../live/commander.ts";
 import type { LiveHost } from "../live/model.ts";
 import { transition } from "./core.ts";
+import { refusalOf } from "./decisions.ts";
 import {
+  type Decision,
   type HostView,
   type RolloutCore,
   type RolloutEffect,
@@ -19,6 +22,7 @@ import {
   type RolloutTimings,
   recordOf,
   type Sight,
+  type Values,
 } from "./state.ts";
 
 export interface RolloutParts {
@@ -29,10 +33,12 @@ export interface RolloutParts {
   readonly sight: (host: string, watcher: string) => Sight;
   readonly emit: (draft: EventDraft) => boolean;
   /** Tells those who follow the progress. */
-  readonly advise: (record: RolloutRecord) => void;
+  readonly advise: (core: RolloutCore) => void;
   readonly timings: RolloutTimings;
   readonly log: Logger;
 }
+
+const OPTIONS_MS = 5000;
 
 /** The watcher in a live picture; null: it is not in it. */
 export function viewOf(live: LiveHost | null, watcher: string): HostView | null {
@@ -46,16 +52,15 @@ export class RolloutRunner {
   readonly #parts: RolloutParts;
   readonly #runner: Runner<RolloutCore, RolloutInput, RolloutEffect>;
   readonly #onEnd: () => void;
-  readonly #hosts: ReadonlySet<string>;
   #isDead = false;
 
-  /** Does nothing before `begin` or `resume`. */
+  /** Does nothing before `begin`, `takeUp` or a decision. */
   constructor(core: RolloutCore, parts: RolloutParts, onEnd: () => void) {
     this.#parts = parts;
     this.#onEnd = onEnd;
-    this.#hosts = new Set(core.steps.map((step) => step.host));
+    const sights = [...core.index.keys()].map((host) => parts.sight(host, core.watcher));
     const step = (state: RolloutCore, input: RolloutInput, now: Millis) => transition(state, input, now, parts.timings);
-    this.#runner = new Runner(core, step, {
+    this.#runner = new Runner({ ...core, sights }, step, {
       now: () => Date.now(),
       perform: (effect) => this.#perform(effect),
       onBug: (error) => this.#die(error),
@@ -66,21 +71,35 @@ export class RolloutRunner {
     return recordOf(this.#runner.state);
   }
 
+  get core(): RolloutCore {
+    return this.#runner.state;
+  }
+
   begin(): void {
-    this.#seeAll();
     this.#feed({ kind: "begin" });
   }
 
   /** After a restart of the controller. */
-  resume(): void {
-    this.#parts.log.info("rollout resumed", { rollout: this.record.id });
-    this.#seeAll();
-    this.#feed({ kind: "resume" });
+  takeUp(): void {
+    this.#parts.log.info("rollout taken up", { rollout: this.core.id });
+    this.#feed({ kind: "take-up" });
+  }
+
+  /** @returns why it cannot be done; null: it is done */
+  decide(decision: Decision): string | null {
+    const refusal = refusalOf(this.core, decision);
+    if (refusal === null) this.#feed(decision);
+    return refusal;
+  }
+
+  /** Where other rollouts of this watcher are at work. */
+  busy(hosts: ReadonlySet<string>): void {
+    this.#feed({ kind: "busy", hosts });
   }
 
   /** Something of this host has changed. */
   see(host: string): void {
-    if (!this.#hosts.has(host)) return;
+    if (!this.core.index.has(host)) return;
     this.#feed({ kind: "seen", host, sight: this.#parts.sight(host, this.#runner.state.watcher) });
   }
 
@@ -95,10 +114,6 @@ export class RolloutRunner {
   /** Leaves it to the next controller: nothing is stored or sent from now on. */
   release(): void {
     this.#isDead = true;
-  }
-
-  #seeAll(): void {
-    for (const host of this.#hosts) this.see(host);
   }
 
   #feed(input: RolloutInput): void {
@@ -118,10 +133,10 @@ export class RolloutRunner {
         if (!emit(effect.draft)) log.warning("an event of a rollout was dropped: too many wait", effect.draft.data);
         return;
       case "advise":
-        advise(effect.record);
+        advise(effect.core);
         return;
       case "look":
-        void this.#look(effect.host);
+        void this.#look(effect.host as HostName, effect.options);
         return;
       case "send":
         void this.#send(effect);
@@ -134,15 +149,31 @@ export class RolloutRunner {
     }
   }
 
-  async #look(host: string): Promise<void> {
-    const live = await this.#parts.look(host as HostName);
-    const found = live === null ? "no answer" : (viewOf(live, this.#runner.state.watcher) ?? "no watcher");
-    this.#feed({ kind: "looked", host, found });
+  async #look(host: HostName, options: readonly string[] | null): Promise<void> {
+    const live = await this.#parts.look(host);
+    const found = live === null ? "no answer" : (viewOf(live, this.core.watcher) ?? "no watcher");
+    const values = options === null || live === null ? null : await this.#values(host, options);
+    this.#feed({ kind: "looked", host, found, values });
   }
 
-  async #send({ host, commandId, newerThan, timeoutMs }: Extract<RolloutEffect, { kind: "send" }>): Promise<void> {
-    const { command, watcher: name } = this.#runner.state;
-    const properties = { name, match: "simple", waiting: true, newer_than: newerThan };
+  /** Of the options named; null where the host does not say. */
+  async #values(host: HostName, names: readonly string[]): Promise<Values | null> {
+    const id = `look-${randomBytes(8).toString("hex")}`;
+    const command = { host, id, command: "options", properties: { name: this.core.watcher } };
+    try {
+      const delivery = await this.#parts.commander.send(command, OPTIONS_MS);
+      if (delivery.kind !== "answered" || delivery.answer.outcome !== "done") return null;
+      const options = delivery.answer.reply["options"];
+      if (typeof options !== "object" || options === null) return null;
+      return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
+    } catch (error) {
+      this.#parts.log.warning("the options of a host cannot be asked", { host, reason: reasonOf(error) });
+      return null;
+    }
+  }
+
+  async #send(effect: Extract<RolloutEffect, { kind: "send" }>): Promise<void> {
+    const { host, commandId, command, properties, timeoutMs } = effect;
     const accepted = (): void => this.#feed({ kind: "accepted", commandId });
     let delivery: Delivery;
     try {
@@ -184,7 +215,7 @@ export class RolloutRunner {
         cause: core.id,
         data: { rollout: core.id, state: "failed", reason },
       });
-      advise(recordOf(ended));
+      advise(ended);
     } catch (again) {
       // It stays open in the database, and is taken up at the next start.
       log.error("the end of a rollout cannot be stored", { rollout: core.id, err: again });

@@ -27,11 +27,19 @@ export interface Sight {
   readonly isLost: boolean;
 }
 
-/** One host's part, with what the record does not show. Only the countdowns are stored. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** One host's part, with what the record does not show. All but `trial` is stored. */
 export interface Work extends RolloutStep {
   /** Left of the time in which the host has to become healthy; runs from the first sending. */
   readonly healthLeftMs: Millis;
   readonly soakLeftMs: Millis;
+  /** Absolute values that this host is set to, fixed before the first sending; null: the command takes none. */
+  readonly wanted: Values | null;
+  /** Values before, for a rollback; null: not known or not needed. */
+  readonly before: Values | null;
+  /** Value of the label that hosts of a wave must not share; null: none. */
+  readonly spreadValue: string | null;
   readonly trial: Trial;
 }
 
@@ -65,20 +73,57 @@ export const FIRST_TRIAL: Trial = {
   isResumed: false,
 };
 
-export interface RolloutCore extends Omit<RolloutRecord, "steps"> {
+/** Nothing new begins; what is open is followed to its end, and then it ends like this. */
+export interface Ending {
+  readonly state: "aborted" | "superseded" | "failed";
+  readonly reason: string;
+}
+
+/** What is stored of a rollout beside its record. */
+export interface Progress {
+  /** Hosts that have the watcher too: not touched, but they count for the floor. */
+  readonly others: readonly string[];
+  readonly phase: "forward" | "rollback";
+  readonly ending: Ending | null;
+  /** The last wave that was let begin; -1: none. */
+  readonly openWave: number;
+  /** Left of the pause before the next wave; null: there is none under way. */
+  readonly pauseLeftMs: Millis | null;
+  /** Null: no deadline. */
+  readonly deadlineLeftMs: Millis | null;
+}
+
+export interface RolloutCore extends Omit<RolloutRecord, "steps" | "late">, Progress {
   readonly steps: readonly Work[];
-  readonly sights: ReadonlyMap<string, Sight>;
+  /** Of the hosts of `steps`, then of `others`. */
+  readonly sights: readonly (Sight | null)[];
+  /** Where a host stands in `sights`. */
+  readonly index: ReadonlyMap<string, number>;
+  /** Hosts at which another rollout of this watcher is at work. */
+  readonly busy: ReadonlySet<string>;
   readonly isOnline: boolean;
   /** Run since the countdowns were stored last. */
   readonly unsavedMs: Millis;
 }
 
+/** What people decide; who did is told. */
+export type Decision =
+  | { readonly kind: "pause"; readonly actor: string }
+  | { readonly kind: "resume"; readonly actor: string; readonly skipFailed: boolean }
+  | { readonly kind: "abort"; readonly actor: string }
+  | { readonly kind: "supersede"; readonly actor: string; readonly by: string }
+  | { readonly kind: "retry"; readonly actor: string };
+
+export type Found = HostView | "no answer" | "no watcher";
+
 export type RolloutInput =
   /** First of all, once: after the plan was stored. */
   | { readonly kind: "begin" }
   /** First of all, once: after a restart of the controller. */
-  | { readonly kind: "resume" }
-  | { readonly kind: "looked"; readonly host: string; readonly found: HostView | "no answer" | "no watcher" }
+  | { readonly kind: "take-up" }
+  | Decision
+  /** `values`: of the options that were asked for. */
+  | { readonly kind: "looked"; readonly host: string; readonly found: Found; readonly values?: Values | null }
   | { readonly kind: "accepted"; readonly commandId: string }
   | {
       readonly kind: "answered";
@@ -89,6 +134,8 @@ export type RolloutInput =
   /** Nobody listens there: it was certainly not delivered. */
   | { readonly kind: "absent"; readonly commandId: string }
   | { readonly kind: "seen"; readonly host: string; readonly sight: Sight }
+  /** Where other rollouts of this watcher are at work now. */
+  | { readonly kind: "busy"; readonly hosts: ReadonlySet<string> }
   /** So much time went by in which this controller ran. */
   | { readonly kind: "elapsed"; readonly ms: Millis }
   /** The connection to the fleet is there, or not: without it no time counts. */
@@ -99,14 +146,15 @@ export type RolloutEffect =
   | { readonly kind: "save"; readonly core: RolloutCore }
   | { readonly kind: "event"; readonly draft: EventDraft }
   /** The record has changed: tell who follows it. */
-  | { readonly kind: "advise"; readonly record: RolloutRecord }
-  | { readonly kind: "look"; readonly host: string }
+  | { readonly kind: "advise"; readonly core: RolloutCore }
+  /** `options`: names of those whose values are wanted too; null: none. */
+  | { readonly kind: "look"; readonly host: string; readonly options: readonly string[] | null }
   | {
       readonly kind: "send";
       readonly host: string;
       readonly commandId: string;
-      /** Every process has to be newer than this. */
-      readonly newerThan: number;
+      readonly command: string;
+      readonly properties: Values;
       readonly timeoutMs: Millis;
     }
   | { readonly kind: "end" };
@@ -126,20 +174,57 @@ export const ROLLOUT_TIMINGS: RolloutTimings = { answerMs: 5000, resendMs: 1000,
 
 /** The part that is shown and sent. */
 export function recordOf(core: RolloutCore): RolloutRecord {
-  const { steps, sights: _sights, isOnline: _isOnline, unsavedMs: _unsavedMs, ...head } = core;
+  const { steps, others: _o, phase: _p, ending: _e, openWave: _w, pauseLeftMs: _l, deadlineLeftMs: _d, ...rest } = core;
+  const { sights: _s, index: _i, busy: _b, isOnline: _on, unsavedMs: _u, ...head } = rest;
   return { ...head, steps: steps.map(stepOf) };
 }
 
 function stepOf(work: Work): RolloutStep {
-  const { healthLeftMs: _health, soakLeftMs: _soak, trial: _trial, ...step } = work;
+  const { healthLeftMs: _h, soakLeftMs: _s, wanted: _w, before: _b, spreadValue: _v, trial: _t, ...step } = work;
   return step;
 }
 
 /** A rollout that was just planned. */
-export function newCore(record: RolloutRecord): RolloutCore {
-  const { soakMs, healthTimeoutMs } = record.options;
+export function newCore(
+  record: RolloutRecord,
+  others: readonly string[] = [],
+  spread: ReadonlyMap<string, string> = new Map(),
+): RolloutCore {
+  const { soakMs, healthTimeoutMs, deadlineMs } = record.options;
+  const { late: _, ...head } = record;
   const steps = record.steps.map(
-    (step): Work => ({ ...step, healthLeftMs: healthTimeoutMs, soakLeftMs: soakMs, trial: FIRST_TRIAL }),
+    (step): Work => ({
+      ...step,
+      healthLeftMs: healthTimeoutMs,
+      soakLeftMs: soakMs,
+      wanted: null,
+      before: null,
+      spreadValue: spread.get(step.host) ?? null,
+      trial: FIRST_TRIAL,
+    }),
   );
-  return { ...record, steps, sights: new Map(), isOnline: true, unsavedMs: 0 };
+  const progress: Progress = {
+    others,
+    phase: "forward",
+    ending: null,
+    openWave: -1,
+    pauseLeftMs: null,
+    deadlineLeftMs: deadlineMs,
+  };
+  return livingCore({ ...head, ...progress, steps });
+}
+
+/** With nothing seen yet. */
+export function livingCore(
+  stored: Omit<RolloutCore, "sights" | "index" | "busy" | "isOnline" | "unsavedMs">,
+): RolloutCore {
+  const population = [...stored.steps.map(({ host }) => host), ...stored.others];
+  return {
+    ...stored,
+    sights: population.map(() => null),
+    index: new Map(population.map((host, at) => [host, at])),
+    busy: new Set(),
+    isOnline: true,
+    unsavedMs: 0,
+  };
 }

@@ -2,11 +2,35 @@
  * Rollouts on disk. One transaction with `synchronous = FULL` per change: what was saved survives a power cut, and
  * only what was saved is ever sent.
  */
-import type { RolloutOptions, RolloutRecord, RolloutStep } from "@circus-cluster/proto";
+import { ROLLOUT_DEFAULTS, type RolloutOptions, type RolloutRecord, type RolloutStep } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
-import { FIRST_TRIAL, type RolloutCore, type Work } from "./state.ts";
+import { FIRST_TRIAL, livingCore, type Progress, type RolloutCore, recordOf, type Values, type Work } from "./state.ts";
 
-type Head = Omit<RolloutRecord, "options" | "steps"> & { readonly options: string };
+/** Columns of their own; the rest of the head is JSON, since nobody asks the database for it. */
+type Head = Pick<RolloutRecord, "id" | "command" | "watcher" | "actor" | "created" | "ended" | "state" | "reason"> & {
+  readonly options: string;
+  readonly more: string;
+};
+
+type More = Progress &
+  Pick<RolloutRecord, "properties" | "hosts" | "where" | "floor" | "attempt" | "revision" | "waiting">;
+
+/** Of a rollout that a version before these fields began: it goes on as it was planned, without a floor. */
+const MORE_DEFAULTS: More = {
+  properties: {},
+  hosts: null,
+  where: null,
+  floor: 0,
+  attempt: 1,
+  revision: 0,
+  waiting: null,
+  others: [],
+  phase: "forward",
+  ending: null,
+  openWave: -1,
+  pauseLeftMs: null,
+  deadlineLeftMs: null,
+};
 
 interface StoredStep {
   readonly host: string;
@@ -20,9 +44,16 @@ interface StoredStep {
   readonly updated: number;
   readonly health_left: number;
   readonly soak_left: number;
+  readonly outcome: RolloutStep["outcome"];
+  readonly wanted: string | null;
+  readonly before: string | null;
+  readonly spread: string | null;
 }
 
-const HEAD = "id, command, watcher, actor, created, ended, state, reason, options";
+const HEAD = "id, command, watcher, actor, created, ended, state, reason, options, more";
+const STEP =
+  "rollout, ord, host, wave, state, command_id, generation_before, pids_before, pids_after, reason, updated, " +
+  "health_left, soak_left, outcome, wanted, before, spread";
 
 export class RolloutStore {
   readonly #db: Database;
@@ -39,39 +70,44 @@ export class RolloutStore {
     this.#db = db;
     this.#writeHead = db.prepare(
       `INSERT INTO rollout(${HEAD})
-       VALUES(@id, @command, @watcher, @actor, @created, @ended, @state, @reason, @options)
-       ON CONFLICT DO UPDATE SET ended = @ended, state = @state, reason = @reason`,
+       VALUES(@id, @command, @watcher, @actor, @created, @ended, @state, @reason, @options, @more)
+       ON CONFLICT DO UPDATE SET ended = @ended, state = @state, reason = @reason, more = @more`,
     );
-    this.#writeStep = db.prepare("INSERT OR REPLACE INTO step VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    this.#writeStep = db.prepare(`INSERT OR REPLACE INTO step(${STEP}) VALUES(${STEP.replace(/\w+/g, "?")})`);
     this.#one = db.prepare(`SELECT ${HEAD} FROM rollout WHERE id = ?`);
     this.#recent = db.prepare(`SELECT ${HEAD} FROM rollout ORDER BY created DESC, id DESC LIMIT ?`);
-    this.#running = db.prepare(`SELECT ${HEAD} FROM rollout WHERE state = 'running' ORDER BY created, id`);
-    this.#steps = db.prepare("SELECT * FROM step WHERE rollout = ? ORDER BY ord");
+    this.#running = db.prepare(`SELECT ${HEAD} FROM rollout WHERE ended IS NULL ORDER BY created, id`);
+    this.#steps = db.prepare(`SELECT ${STEP} FROM step WHERE rollout = ? ORDER BY ord`);
   }
 
   /** @throws the database's error; then nothing may be sent. */
   save(core: RolloutCore): void {
-    const { id, command, watcher, actor, created, ended, state, reason, options } = core;
+    const { id } = core;
     const before = this.#saved.get(id) ?? [];
     this.#db
       .transaction(() => {
-        const head = { id, command, watcher, actor, created, ended, state, reason, options: JSON.stringify(options) };
-        this.#writeHead.run(head);
+        this.#writeHead.run(headOf(core));
         for (const [ord, work] of core.steps.entries()) if (work !== before[ord]) this.#write(id, ord, work);
       })
       .immediate();
-    if (state === "running") this.#saved.set(id, core.steps);
+    if (core.ended === null) this.#saved.set(id, core.steps);
     else this.#saved.delete(id);
   }
 
   /** Newest first. */
   list(limit: number): readonly RolloutRecord[] {
-    return this.#recent.all(limit).map((head) => this.#record(head));
+    return this.#recent.all(limit).map((head) => recordOf(this.#core(head)));
   }
 
   show(id: string): RolloutRecord | null {
+    const core = this.load(id);
+    return core === null ? null : recordOf(core);
+  }
+
+  /** As it was saved last. */
+  load(id: string): RolloutCore | null {
     const head = this.#one.get(id);
-    return head === undefined ? null : this.#record(head);
+    return head === undefined ? null : this.#core(head);
   }
 
   /** Who started it; null: no such rollout. */
@@ -81,38 +117,50 @@ export class RolloutStore {
 
   /** Those that a controller before this one did not end, as it saved them. */
   open(): readonly RolloutCore[] {
-    return this.#running.all().map((head) => {
-      const { options, ...rest } = head;
-      const steps = this.#steps.all(head.id).map(
-        (row): Work => ({
-          ...stepOf(row),
-          healthLeftMs: row.health_left,
-          soakLeftMs: row.soak_left,
-          trial: FIRST_TRIAL,
-        }),
-      );
-      return { ...rest, options: optionsOf(options), steps, sights: new Map(), isOnline: true, unsavedMs: 0 };
-    });
+    return this.#running.all().map((head) => this.#core(head));
   }
 
-  #write(id: string, ord: number, work: Work): void {
+  #write(rollout: string, ord: number, work: Work): void {
+    const { host, wave, state, commandId, generationBefore, outcome, reason, updated, spreadValue } = work;
     this.#writeStep.run(
-      ...[id, ord, work.host, work.wave, work.state, work.commandId, work.generationBefore],
-      ...[JSON.stringify(work.pidsBefore), JSON.stringify(work.pidsAfter), work.reason, work.updated],
+      ...[rollout, ord, host, wave, state, commandId, generationBefore],
+      ...[JSON.stringify(work.pidsBefore), JSON.stringify(work.pidsAfter), reason, updated],
       ...[Math.round(work.healthLeftMs), Math.round(work.soakLeftMs)],
+      ...[outcome, jsonOf(work.wanted), jsonOf(work.before), spreadValue],
     );
   }
 
-  #record({ options, ...head }: Head): RolloutRecord {
-    return { ...head, options: optionsOf(options), steps: this.#steps.all(head.id).map(stepOf) };
+  #core({ options, more, ...head }: Head): RolloutCore {
+    const stored = { ...MORE_DEFAULTS, ...(JSON.parse(more) as Partial<More>) };
+    const steps = this.#steps.all(head.id).map(workOf);
+    const isOld = more === "{}";
+    // What an older version has begun needs no pause before it.
+    const begun = steps.filter((step) => step.state !== "pending").map((step) => step.wave);
+    const openWave = isOld ? Math.max(-1, ...begun) : stored.openWave;
+    const all: RolloutOptions = { ...ROLLOUT_DEFAULTS, ...(JSON.parse(options) as Partial<RolloutOptions>) };
+    return livingCore({ ...head, ...stored, openWave, options: all, steps });
   }
 }
 
-function optionsOf(text: string): RolloutOptions {
-  return JSON.parse(text) as RolloutOptions;
+function headOf(core: RolloutCore): Head {
+  const { id, command, watcher, actor, created, ended, state, reason, options } = core;
+  const { properties, hosts, where, floor, attempt, revision, waiting } = core;
+  const { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs } = core;
+  const asked: Omit<More, keyof Progress> = { properties, hosts, where, floor, attempt, revision, waiting };
+  const progress: Progress = { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs };
+  const more = JSON.stringify({ ...asked, ...progress } satisfies More);
+  return { id, command, watcher, actor, created, ended, state, reason, options: JSON.stringify(options), more };
 }
 
-function stepOf(row: StoredStep): RolloutStep {
+function jsonOf(values: Values | null): string | null {
+  return values === null ? null : JSON.stringify(values);
+}
+
+function valuesOf(text: string | null): Values | null {
+  return text === null ? null : (JSON.parse(text) as Values);
+}
+
+function workOf(row: StoredStep): Work {
   return {
     host: row.host,
     wave: row.wave,
@@ -121,7 +169,14 @@ function stepOf(row: StoredStep): RolloutStep {
     generationBefore: row.generation_before,
     pidsBefore: JSON.parse(row.pids_before) as number[],
     pidsAfter: JSON.parse(row.pids_after) as number[],
+    outcome: row.outcome,
     reason: row.reason,
     updated: row.updated,
+    healthLeftMs: row.health_left,
+    soakLeftMs: row.soak_left,
+    wanted: valuesOf(row.wanted),
+    before: valuesOf(row.before),
+    spreadValue: row.spread,
+    trial: FIRST_TRIAL,
   };
 }

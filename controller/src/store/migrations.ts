@@ -61,6 +61,19 @@ export const ROLLOUTS_MIGRATIONS: readonly string[] = [
     PRIMARY KEY(rollout, ord)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What a rollout is asked and how far its countdowns are, as JSON: the database only keeps it.
+  `
+  ALTER TABLE rollout ADD COLUMN more TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE step ADD COLUMN outcome TEXT;
+  ALTER TABLE step ADD COLUMN wanted TEXT;
+  ALTER TABLE step ADD COLUMN before TEXT;
+  ALTER TABLE step ADD COLUMN spread TEXT;
+  UPDATE step SET outcome = CASE state
+    WHEN 'sent' THEN 'not delivered' WHEN 'accepted' THEN 'accepted'
+    WHEN 'restarted' THEN 'done' WHEN 'soaking' THEN 'done' WHEN 'done' THEN 'done' END;
+  DROP INDEX rollout_running;
+  CREATE INDEX rollout_open ON rollout(created) WHERE ended IS NULL;
+  `,
 ];
 
 /**

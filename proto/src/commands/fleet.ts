@@ -6,7 +6,7 @@
 import type { Outcome } from "../envelope.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { WatcherState } from "../events.ts";
-import { type RolloutRecord, rolloutRequest } from "../rollout.ts";
+import { type RolloutRecord, resumeRequest, rolloutId, rolloutRequest } from "../rollout.ts";
 import { type Schema, v } from "../schema.ts";
 import type { Presence } from "../snapshot.ts";
 import type { Millis } from "../time.ts";
@@ -14,7 +14,6 @@ import type { Millis } from "../time.ts";
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const nameText = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
 const hostList = v.nullable(v.pipe(v.array(nameText), v.maxLength(100_000)));
-const rolloutId = v.strictObject({ id: nameText });
 
 /** Null stands for "all". */
 export interface HostFilter {
@@ -81,13 +80,17 @@ export const FLEET_QUERIES = {
     until: whole,
   }) as Schema<UptimeQuery>,
   "rollout-list": v.strictObject({ limit: v.pipe(whole, v.maxValue(1000)) }) as Schema<{ limit: number }>,
-  "rollout-show": rolloutId as Schema<{ id: string }>,
+  "rollout-show": rolloutId,
 } as const;
 
 /** The changes. A person's command to hosts goes through the controller too, so that it is recorded. */
 export const FLEET_CONTROLS = {
   "rollout-plan": rolloutRequest,
   "rollout-start": rolloutRequest,
+  "rollout-pause": rolloutId,
+  "rollout-resume": resumeRequest,
+  "rollout-abort": rolloutId,
+  "rollout-retry": rolloutId,
 } as const;
 
 export interface FleetAnswers {
@@ -121,6 +124,10 @@ export interface FleetAnswers {
   readonly "rollout-show": RolloutRecord;
   readonly "rollout-plan": RolloutRecord;
   readonly "rollout-start": RolloutRecord;
+  readonly "rollout-pause": RolloutRecord;
+  readonly "rollout-resume": RolloutRecord;
+  readonly "rollout-abort": RolloutRecord;
+  readonly "rollout-retry": RolloutRecord;
 }
 
 export interface HostStatus {
