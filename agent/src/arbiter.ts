@@ -6,7 +6,15 @@
  * before the last worker has gone; a watcher that fails stops neither the others nor the agent.
  */
 import { performance } from "node:perf_hooks";
-import { CircusError, type Clock, type HostSnapshot, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
+import {
+  CircusError,
+  type CircusReply,
+  type Clock,
+  type HostSnapshot,
+  type Logger,
+  reasonOf,
+  VERSION,
+} from "@circus-cluster/proto";
 import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts";
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
@@ -19,7 +27,7 @@ import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.t
 import { createDispatch } from "./commands/dispatch.ts";
 import { formatDiagnostics } from "./config/check.ts";
 import type { AgentConfig, CircusSection, LoadResult, WatcherConfig } from "./config/types.ts";
-import type { EventBus } from "./events/api.ts";
+import type { CircusEvent, EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
@@ -79,6 +87,7 @@ export class Arbiter implements AgentView {
   #config: AgentConfig;
   /** Settles when the last reload of the configuration is done. */
   #reloading: Promise<unknown> = Promise.resolve();
+  readonly #listeners = new Set<(event: CircusEvent) => void>();
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
   #end: ArbiterEnd | null = null;
@@ -95,7 +104,10 @@ export class Arbiter implements AgentView {
     const { pub, sockets, fleet } = foundation;
     this.bus = createEventBus({
       outbox: fleet?.outbox ?? null,
-      publish: (event) => pub.publish(event),
+      publish: (event) => {
+        pub.publish(event);
+        for (const listener of this.#listeners) listener(event);
+      },
       clock,
       log: this.log,
     });
@@ -272,13 +284,10 @@ export class Arbiter implements AgentView {
       this.#config = { ...next, circus, fleet: this.#config.fleet };
       if (changed.length > 0) this.#options.applyCircus?.(circus, changed);
     };
-    const world = { ...this.#membership, sockets: this.#foundation.sockets, applyCircus };
-    const deferred = await reconfigure({ ...world, checkAlive: () => this.#checkAlive() }, this.#config, next, cause);
-    if (deferred.length > 0) {
-      this.log.warning("changed in the configuration, but in effect only after a restart of circusd", {
-        keys: deferred.join(", "),
-      });
-    }
+    const checkAlive = (): void => this.#checkAlive();
+    const world = { ...this.#membership, sockets: this.#foundation.sockets, log: this.log, applyCircus, checkAlive };
+    const deferred = await reconfigure(world, this.#config, next, cause);
+    if (deferred.length > 0) this.log.warning("in effect only after a restart of circusd", { keys: deferred.join() });
     return deferred;
   }
 
@@ -303,6 +312,24 @@ export class Arbiter implements AgentView {
 
   #checkAlive(): void {
     if (this.#stopping !== null) throw new CircusError("conflict", "the agent is about to end");
+  }
+
+  /** For programs that embed it: ends it as `quit` does; settles when everything is closed. */
+  async stop(): Promise<ArbiterEnd> {
+    await this.quit(NOBODY);
+    return await this.ended;
+  }
+
+  /** A command as a client sends it, answered at its end. */
+  call(command: string, properties: Readonly<Record<string, unknown>> = {}): Promise<CircusReply> {
+    const waited = { ...properties, waiting: true };
+    return this.#dispatch({ command, properties: waited, actor: null, door: "zmq", commandId: null });
+  }
+
+  /** The events of the PUB socket, for a listener that does not throw. @returns ends it; harmless twice */
+  onEvent(listener: (event: CircusEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   async quit(cause: Cause): Promise<void> {

@@ -10,4 +10,6 @@ export {
 } from "./client.ts";
 export { loadConfig } from "./config/load.ts";
 export type { AgentConfig, Diagnostic, LoadResult } from "./config/types.ts";
+export { createArbiter, type EmbedOptions, loadArbiter, type Section } from "./embed.ts";
+export type { CircusEvent } from "./events/api.ts";
 export type { OutputQueue, OutputRecord } from "./output/sinks/queue.ts";

@@ -3,7 +3,7 @@
  * and then nothing has happened; then what goes, what changes in place, and in start order what is new or has to
  * be made anew. Old sockets are closed last, when nobody serves them any more.
  */
-import { CircusError, reasonOf } from "@circus-cluster/proto";
+import { CircusError, type Logger, reasonOf } from "@circus-cluster/proto";
 import { type ConfigPlan, diffConfig, type Running, type WatcherChange } from "../config/diff.ts";
 import { ownSocketNames } from "../config/own-sockets.ts";
 import type { AgentConfig, CircusSection } from "../config/types.ts";
@@ -20,6 +20,7 @@ interface World {
   readonly orders: Orders;
   readonly sockets: SocketRegistry;
   readonly bus: EventBus;
+  readonly log: Logger;
   /** From now on `[circus]` is this; `keys` as written are those that changed. */
   readonly applyCircus: (circus: CircusSection, keys: readonly string[]) => void;
   /** @throws CircusError where the agent is about to end. */
@@ -122,7 +123,7 @@ async function changeWatchers(
   checkAlive();
   const renewalOf = new Map(changes.filter(({ renewal }) => renewal !== "none").map((one) => [one.watcher, one]));
   const toStart = new Set([...added, ...changes.filter(mayStart).map(({ watcher }) => watcher)]);
-  const work = async (watcher: WatcherControl): Promise<void> => {
+  const renewAndStart = async (watcher: WatcherControl): Promise<void> => {
     const change = renewalOf.get(watcher);
     if (change !== undefined) {
       await apply(world, change, cause).catch((error: unknown) => {
@@ -134,6 +135,12 @@ async function changeWatchers(
     if (!toStart.has(watcher) || !config.autostart || status !== "stopped" || intent !== null) return;
     if (config.onDemand) watchers.awaitConnection(watcher);
     else await watcher.start(cause);
+  };
+  // Nobody knows when what it depends on will be healthy: neither old sockets nor the next reload wait for that.
+  const work = async (watcher: WatcherControl): Promise<void> => {
+    const done = renewAndStart(watcher);
+    if (!watchers.isWaiting(watcher)) await done;
+    else done.catch((error: unknown) => world.log.debug("start", { reason: reasonOf(error) }));
   };
   await orders.inSequence([...new Set([...renewalOf.keys(), ...toStart])], work).catch(note);
   if (failures.length > 0) throw new CircusError("failed", failures.join("; "));

@@ -140,6 +140,11 @@ export class WatcherSet {
     if (watcher.intent !== null) this.#world.intents.set(name, null);
   }
 
+  /** Something it depends on is not healthy: it would not start now. */
+  isWaiting(watcher: WatcherControl): boolean {
+    return this.#dependencies.unmet(watcher.config).length > 0;
+  }
+
   /** In place of a start: from now on a connection starts it. */
   awaitConnection(watcher: WatcherControl): void {
     this.#demand.await(watcher);
