@@ -55,7 +55,7 @@ function normalValue(value: unknown, run: Run): unknown {
 }
 
 /** Circus's reasons of errno 5 begin with the raw request, and `tb` holds its traceback: D14, for all of them. */
-export function normalReason(reason: string): string {
+function normalReason(reason: string): string {
   return reason.replace(/^(error: )?command b(['"]).*?\2: /s, "$1");
 }
 
@@ -72,7 +72,7 @@ export function normalReply(text: string | null, run: Run): Reply | null {
 const INFO = /(?:PID|N\/A) {2}(\S+) \S+ (\S+) \d\S*[BKMGT] \d\S*[BKMGT] \d+\.\d+ \d+\.\d+ \d+:\d\d\.\d+/g;
 
 /** @param pids all that may stand in the text */
-export function normalText(text: string, pids: ReadonlySet<string>, run: Run): string {
+function normalText(text: string, pids: ReadonlySet<string>, run: Run): string {
   return named(text, run)
     .replace(new RegExp(`\\b${run.daemonPid}  \\S+`), "PID  CIRCUSD")
     .replace(/\b\d{2,7}\b/g, (number) => (pids.has(number) ? "PID" : number))

@@ -10,7 +10,7 @@ export interface Typed {
 }
 
 /** What circusd or circusctl 0.19 does otherwise, on purpose of ours: the D-number of reference §12, or the reason. */
-export interface Otherwise {
+interface Otherwise {
   readonly why: string;
   /** `"any"`: not looked at. */
   readonly reply?: Reply | null | "any";
