@@ -660,6 +660,10 @@ const COMING_AND_GOING: readonly Row[] = [
     reply: ok({ options: { cmd: "sleep 1006", env: {} } }),
     line: "get y cmd env",
     typed: out("cmd: sleep 1006\nenv: "),
+    circus: {
+      why: "an environment is an object, also where none was given",
+      reply: ok({ options: { cmd: "sleep 1006", env: null } }),
+    },
   },
   {
     ask: ["add", { name: "Z", cmd: "sleep 1" }],
