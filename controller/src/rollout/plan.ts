@@ -161,7 +161,7 @@ function least(share: Share | null, targets: number, otherwise: number): number 
   return share.kind === "count" ? share.n : Math.ceil((targets * share.p) / 100);
 }
 
-export const STOPPED_ON_PURPOSE = "stopped on purpose";
+const STOPPED_ON_PURPOSE = "stopped on purpose";
 
 function skipReason({ presence, state }: PlanHost, command: RolloutCommand): string | null {
   if (presence === "left") return "its agent was stopped";

@@ -6,7 +6,7 @@ import { type HostView, newCore, type RolloutCore, type RolloutEffect, type Roll
 
 export type Send = Extract<RolloutEffect, { kind: "send" }>;
 
-export const OPTIONS: RolloutOptions = { ...ROLLOUT_DEFAULTS, soakMs: 10_000, healthTimeoutMs: 60_000 };
+const OPTIONS: RolloutOptions = { ...ROLLOUT_DEFAULTS, soakMs: 10_000, healthTimeoutMs: 60_000 };
 
 export function planHost(host: string, more: Partial<PlanHost> = {}): PlanHost {
   return { host, presence: "online", state: "active", isWhole: true, labels: {}, ...more };

@@ -74,7 +74,7 @@ export const FIRST_TRIAL: Trial = {
 };
 
 /** Nothing new begins; what is open is followed to its end, and then it ends like this. */
-export interface Ending {
+interface Ending {
   readonly state: "aborted" | "superseded" | "failed";
   readonly reason: string;
 }
