@@ -86,7 +86,7 @@ describe("--all restart", () => {
     await writeFile(appFile, "raise RuntimeError('a broken release')\n");
     await using first = await fleet.startLoad("web1");
     await using last = await fleet.startLoad("web3");
-    const args = "--all restart myworker --soak 500ms --health-timeout 4s";
+    const args = "--all restart myworker --soak 6s --health-timeout 10s";
     const { code, stdout, stderr } = await fleet.ctl(args);
     expect(code).toBe(4);
     expect(stderr).toMatch(/^failed: web2 \(.+\)$/m);
