@@ -10,7 +10,7 @@ import { Background, startInBackground } from "./daemon.ts";
 import { type AgentLog, type LogOptions, openLog } from "./log/logger.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { PidFile } from "./pidfile.ts";
-import { START_NOFILE, sealInheritedDescriptors, takeStartNofile } from "./process/inherited.ts";
+import { START_NOFILE, sealInheritedDescriptors, takeStartArenas, takeStartNofile } from "./process/inherited.ts";
 import { SocketError } from "./sockets/bind.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
 
@@ -50,7 +50,8 @@ function check(path: string, json: boolean): number {
 async function runOrDetach(options: RunOptions, nofile: ResourceLimit | null): Promise<number> {
   const background = Background.take(process.env);
   if (!options.isDaemon || background !== null) return await run(options, nofile, background);
-  return await startInBackground(process.argv.slice(2), { [START_NOFILE]: nofile?.soft.toString() });
+  const env = { ...startArenas, [START_NOFILE]: nofile?.soft.toString() };
+  return await startInBackground(process.argv.slice(2), env);
 }
 
 async function run(options: RunOptions, nofile: ResourceLimit | null, background: Background | null): Promise<number> {
@@ -121,5 +122,6 @@ async function live({ config: first, path, log, nofile, onBound, applyCircus }: 
 
 sealInheritedDescriptors();
 const startNofile = takeStartNofile(process.env);
+const startArenas = takeStartArenas(process.env);
 process.title = "circusd";
 process.exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { benchLogs } from "./logs.ts";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
+import { benchRest } from "./rest.ts";
 import { cleanEnv, type Running, type StatusCommand, type Supervisor, supervisors } from "./supervisors.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 15);
@@ -118,6 +119,12 @@ async function benchCold(list: readonly Supervisor[]): Promise<string> {
   return resultTable(`status command, cold start (${ROUNDS} rounds, interleaved)`, results);
 }
 
+/** `npm run bench -- respawn logs`: these sections only. */
+function isWanted(section: string): boolean {
+  return sections.length === 0 || sections.includes(section);
+}
+
+const sections = process.argv.slice(3);
 const dir = mkdtempSync(join(tmpdir(), "circus-bench-"));
 try {
   const { list, missing } = supervisors(dir, process.cwd());
@@ -125,8 +132,16 @@ try {
     `Node ${process.version}, ${cpus().length} cores; p50 and p95; "to ours" above ×1 means slower (for rates: faster)`,
   );
   if (missing.length > 0) console.log(`not here: ${missing.join(", ")}`);
-  for (const bench of [benchRespawn, benchStart, benchRequests, benchCold]) console.log(await bench(list));
-  console.log(await benchLogs(join(dir, "logs"), join(process.cwd(), "node_modules/.bin/circusd")));
+  const benches = {
+    respawn: benchRespawn,
+    start: benchStart,
+    requests: benchRequests,
+    cold: benchCold,
+    rest: benchRest,
+  };
+  for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) console.log(await bench(list));
+  if (isWanted("logs"))
+    console.log(await benchLogs(join(dir, "logs"), join(process.cwd(), "node_modules/.bin/circusd")));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

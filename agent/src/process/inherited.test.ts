@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nofileLimit, setCloseOnExec } from "../sockets/syscalls.ts";
+import { takeStartArenas } from "./inherited.ts";
 
 /** What the program below prints. */
 interface Report {
@@ -119,6 +120,23 @@ describe("sealInheritedDescriptors", () => {
     expect(report.agentFds).toContain(LEAKED_FD);
     expect(report.workerFdsUnsealed).toContain(LEAKED_FD); // so the test can fail
     expect(report.workerFds).toEqual([0, 1, 2, report.socketFd]);
+  });
+});
+
+describe("takeStartArenas", () => {
+  it.each([
+    ["none", {}],
+    ["4", { MALLOC_ARENA_MAX: "4" }],
+  ])("gives workers back what the launcher was started with: %s", (before, left) => {
+    const env: NodeJS.ProcessEnv = { CIRCUSD_ARENAS: before, MALLOC_ARENA_MAX: "1" };
+    expect(takeStartArenas(env)).toEqual({ CIRCUSD_ARENAS: before, MALLOC_ARENA_MAX: "1" });
+    expect(env).toEqual(left);
+  });
+
+  it("leaves alone what no launcher touched", () => {
+    const env: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: "2" };
+    expect(takeStartArenas(env)).toEqual({});
+    expect(env).toEqual({ MALLOC_ARENA_MAX: "2" });
   });
 });
 

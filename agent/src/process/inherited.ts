@@ -30,6 +30,26 @@ export function takeStartNofile(env: NodeJS.ProcessEnv): ResourceLimit | null {
   return soft !== null && Number.isInteger(soft) && soft > 0 ? { soft: Math.min(soft, hard), hard } : null;
 }
 
+/** By which the launcher says how many heaps of the C library it was started with: a number, or `none` given. */
+const START_ARENAS = "CIRCUSD_ARENAS";
+const ARENAS = "MALLOC_ARENA_MAX";
+
+/**
+ * Gives the environment back the setting of the C library that the launcher changed for the agent alone; workers
+ * with `copy_env` see what the agent was started with.
+ *
+ * @returns the variables that another circusd, started in this one's place, needs
+ */
+export function takeStartArenas(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  const before = env[START_ARENAS];
+  const own = env[ARENAS];
+  if (before === undefined || own === undefined) return {};
+  Reflect.deleteProperty(env, START_ARENAS);
+  if (before === "none") Reflect.deleteProperty(env, ARENAS);
+  else env[ARENAS] = before;
+  return { [START_ARENAS]: before, [ARENAS]: own };
+}
+
 /** The agent's own limit, and how many it has open at this moment. */
 export function ownDescriptors(): { readonly limit: number; readonly base: number } {
   return { limit: nofileLimit(0).soft, base: readdirSync("/proc/self/fd").length };

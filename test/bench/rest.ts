@@ -1,0 +1,63 @@
+/** What a supervisor costs while nothing happens: resident memory and processor time with 100 workers, from /proc. */
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Row, ratio, table, workersOf } from "./measure.ts";
+import type { Supervisor } from "./supervisors.ts";
+
+const WORKERS = 100;
+const IDLE_MS = Number(process.env["BENCH_IDLE_MS"] ?? 20_000);
+const SETTLE_MS = 5000;
+/** Workers killed, all at once, this often: what is still held afterwards is held for good. */
+const CHURNS = Number(process.env["BENCH_CHURNS"] ?? 20);
+
+function residentMiB(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN) / 1024;
+}
+
+/** Of all its threads, in clock ticks of 10 ms. */
+function ticks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+interface Rest {
+  readonly name: string;
+  readonly freshMiB: number;
+  readonly churnedMiB: number;
+  readonly cpuPercent: number;
+}
+
+async function atRest(supervisor: Supervisor): Promise<Rest> {
+  const running = await supervisor.start(WORKERS);
+  await delay(SETTLE_MS);
+  const before = ticks(running.pid);
+  await delay(IDLE_MS);
+  const cpuPercent = ((ticks(running.pid) - before) * 10 * 100) / IDLE_MS;
+  const freshMiB = residentMiB(running.pid);
+  for (let churn = 0; churn < CHURNS; churn++) {
+    for (const pid of workersOf(running.pid)) process.kill(pid, "SIGKILL");
+    // Back-off makes some come late; what matters is that many have come and gone.
+    await delay(500);
+  }
+  await delay(SETTLE_MS);
+  const churnedMiB = residentMiB(running.pid);
+  await running.stop();
+  return { name: supervisor.name, freshMiB, churnedMiB, cpuPercent };
+}
+
+export async function benchRest(list: readonly Supervisor[]): Promise<string> {
+  const rests: Rest[] = [];
+  for (const supervisor of list) {
+    console.error(`at rest: ${supervisor.name}`);
+    rests.push(await atRest(supervisor));
+  }
+  const ours = rests[0]?.freshMiB ?? Number.NaN;
+  const rows = rests.map(({ name, freshMiB, churnedMiB, cpuPercent }): Row => {
+    const cells = [freshMiB.toFixed(1), churnedMiB.toFixed(1), `${cpuPercent.toFixed(2)} %`, ratio(freshMiB, ours)];
+    return { name, cells };
+  });
+  const title = `at rest with ${WORKERS} workers: MiB resident, after ${CHURNS} rounds of kill -9 on all, processor over ${IDLE_MS / 1000} s`;
+  return table(title, ["MiB", "MiB after", "processor", "MiB to ours"], rows);
+}
