@@ -45,13 +45,26 @@ describe("controller.ini", () => {
         credentials: null,
         stateDir: "/var/lib/circus-controller",
         tls: { ca: null, cert: null, key: null },
+        keep: { ageMs: 30 * 86_400_000, sizeBytes: null },
         timings: {
           presence: PRESENCE_TIMINGS,
           rollout: { answerMs: 5000, resendMs: 1000, sendsMax: 3, checkpointMs: 5000 },
           tickMs: 250,
+          firstPruneMs: null,
         },
       },
     });
+  });
+
+  it("takes how much to keep", () => {
+    const keep = (text: string) => {
+      const loaded = load(`[controller]\nnats_url = nats://a\n${text}`);
+      return loaded.ok ? loaded.config.keep : loaded.problems.map((line) => line.replace(/^.*:3: /, ""));
+    };
+    expect(keep("keep = 7d\nkeep_size = 10G\n")).toEqual({ ageMs: 7 * 86_400_000, sizeBytes: 10 * 1024 ** 3 });
+    expect(keep("keep = forever\n")).toEqual({ ageMs: null, sizeBytes: null });
+    expect(keep("keep = 1h\n")).toEqual(["'1h' is neither 'forever' nor a time of a day or more, such as 30d"]);
+    expect(keep("keep_size = 10k\n")).toEqual(["'10k' is no size of 16M or more, such as 10G"]);
   });
 
   it("takes all keys, paths from the directory of the file", () => {
@@ -106,11 +119,11 @@ describe("controller.ini", () => {
     ["[controller]\nnats_url = nats://a\ncredentials = none\n", "controller.ini:3: credentials none: no such file"],
     [
       "[controller]\nnats_url = nats://a\ntimings = lost=soon\n",
-      "controller.ini:3: 'lost=soon' is none of lost, grace, answer, resend, tick = DURATION",
+      "controller.ini:3: 'lost=soon' is none of lost, grace, answer, resend, tick, prune = DURATION",
     ],
     [
       "[controller]\nnats_url = nats://a\ncolour = red\n",
-      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key",
+      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key, keep, keep_size",
     ],
   ])("says what is wrong with %j", (text, problem) => {
     expect(problems(text)).toContain(problem);

@@ -2,12 +2,22 @@
 import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { type Millis, nearest, parseDuration, parseUserName, reasonOf, type UserName } from "@circus-cluster/proto";
+import {
+  type Millis,
+  nearest,
+  parseBytes,
+  parseDuration,
+  parseUserName,
+  reasonOf,
+  type UserName,
+} from "@circus-cluster/proto";
 import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluster/proto/nats";
 import { parse as parseIni } from "ini";
 import { type IniPlaces, locate } from "./config-lines.ts";
+import { KEEP_DEFAULT_MS, parseKeep } from "./keep.ts";
 import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
 import { ROLLOUT_TIMINGS, type RolloutTimings } from "./rollout/state.ts";
+import type { Keep } from "./store/retention.ts";
 
 export interface ControllerConfig {
   readonly natsUrls: readonly string[];
@@ -17,6 +27,7 @@ export interface ControllerConfig {
   readonly credentials: Credentials | null;
   readonly stateDir: string;
   readonly tls: TlsFiles;
+  readonly keep: Keep;
   readonly timings: Timings;
 }
 
@@ -26,6 +37,8 @@ interface Timings {
   readonly rollout: RolloutTimings;
   /** How often silence and countdowns are looked at. */
   readonly tickMs: Millis;
+  /** Until the first pruning after a start; null: the usual. */
+  readonly firstPruneMs: Millis | null;
 }
 
 export type LoadedConfig =
@@ -40,7 +53,20 @@ export interface ConfigWorld {
 }
 
 const SECTION = "controller";
-const KEYS = ["nats_url", "fleet", "credentials", "state_dir", "name", "tls_ca", "tls_cert", "tls_key"] as const;
+const KEYS = [
+  "nats_url",
+  "fleet",
+  "credentials",
+  "state_dir",
+  "name",
+  "tls_ca",
+  "tls_cert",
+  "tls_key",
+  "keep",
+  "keep_size",
+] as const;
+/** Smaller ones would hold less than a day of a small fleet. */
+const KEEP_BYTES_MIN = 16 * 1024 * 1024;
 type Key = (typeof KEYS)[number] | "timings";
 const TOKEN_RULE = "letters, digits, '_' and '-', 1 to 64, the first a letter or digit";
 
@@ -91,12 +117,13 @@ class Reader {
     const name = this.#name(credentials);
     const stateDir = this.#path("state_dir") ?? this.#world.stateDir;
     const tls = this.#tls();
+    const keep: Keep = { ageMs: this.#keepAge(), sizeBytes: this.#keepSize() };
     const timings = this.#timings();
     if (this.#problems.length > 0 || name === null) {
       const sorted = [...this.#problems].sort((a, b) => a.line - b.line);
       return { ok: false, problems: sorted.map(({ line, text }) => `${this.#file}:${line}: ${text}`) };
     }
-    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, timings } };
+    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, timings } };
   }
 
   #checkShape(): void {
@@ -181,13 +208,32 @@ class Reader {
     return tls;
   }
 
+  #keepAge(): Millis | null {
+    const text = this.#text("keep") ?? "";
+    if (text === "") return KEEP_DEFAULT_MS;
+    const ms = text === "forever" ? null : parseKeep(text);
+    if (ms === undefined)
+      this.#wrong("keep", `'${text}' is neither 'forever' nor a time of a day or more, such as 30d`);
+    return ms ?? null;
+  }
+
+  #keepSize(): number | null {
+    const text = this.#text("keep_size");
+    if (text === null) return null;
+    const bytes = parseBytes(text);
+    if (bytes === null || bytes < KEEP_BYTES_MIN) {
+      this.#wrong("keep_size", `'${text}' is no size of 16M or more, such as 10G`);
+    }
+    return bytes;
+  }
+
   #timings(): Timings {
     const given = new Map<string, Millis>();
     for (const part of (this.#text("timings") ?? "").split(/\s+/).filter((word) => word !== "")) {
       const [name = "", text = ""] = part.split("=");
       const ms = parseDuration(text);
-      if (ms === null || !["lost", "grace", "answer", "resend", "tick"].includes(name)) {
-        this.#wrong("timings", `'${part}' is none of lost, grace, answer, resend, tick = DURATION`);
+      if (ms === null || !["lost", "grace", "answer", "resend", "tick", "prune"].includes(name)) {
+        this.#wrong("timings", `'${part}' is none of lost, grace, answer, resend, tick, prune = DURATION`);
       } else given.set(name, ms);
     }
     const { lostMs, graceMs } = PRESENCE_TIMINGS;
@@ -200,6 +246,7 @@ class Reader {
         resendMs: given.get("resend") ?? resendMs,
       },
       tickMs: given.get("tick") ?? TICK_MS,
+      firstPruneMs: given.get("prune") ?? null,
     };
   }
 

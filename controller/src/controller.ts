@@ -17,6 +17,7 @@ import { Answers } from "./doors/answers.ts";
 import { NatsDoor } from "./doors/nats.ts";
 import { FleetEvents } from "./fleet-events.ts";
 import { FleetView } from "./fleet-view.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { Consumer } from "./ingest/consumer.ts";
 import { Writer } from "./ingest/writer.ts";
 import { Commander } from "./live/commander.ts";
@@ -46,6 +47,7 @@ export class Controller implements AsyncDisposable {
   readonly #consumer: Consumer;
   readonly #rollouts: Rollouts;
   readonly #door: NatsDoor;
+  readonly #housekeeping: Housekeeping;
   #closing: Promise<void> | null = null;
 
   /** Listens and works from here on. */
@@ -106,6 +108,7 @@ export class Controller implements AsyncDisposable {
       answers: new Answers({ view, rollouts: this.#rollouts, controller: name }),
       log,
     });
+    this.#housekeeping = new Housekeeping({ stores, keep: config.keep, firstPruneMs: timings.firstPruneMs, log });
     this.#listen();
   }
 
@@ -220,6 +223,7 @@ export class Controller implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#door[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
+    await this.#housekeeping[Symbol.asyncDispose]();
     await this.#events.close(CLOSE_MS);
     await this.#consumer[Symbol.asyncDispose]();
     this.#presence[Symbol.dispose]();

@@ -1,9 +1,9 @@
 /** circus-controller: command line, signals, exit codes; nothing else. */
 import { isCircusError, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
-import { type ControllerConfig, loadConfig, worldOf } from "./config.ts";
+import { type ControllerConfig, type LoadedConfig, loadConfig, worldOf } from "./config.ts";
 import { Controller } from "./controller.ts";
 import { jsonLogger } from "./log.ts";
-import { HELP, parseOptions, USAGE } from "./options.ts";
+import { HELP, type Options, parseOptions, USAGE } from "./options.ts";
 import { StateDir } from "./state-dir.ts";
 import { openStores } from "./store/database.ts";
 
@@ -21,35 +21,89 @@ async function main(argv: readonly string[]): Promise<number> {
     case "usage-error":
       process.stderr.write(`${USAGE}\ncircus-controller: ${options.message}\n`);
       return 2;
-    case "check":
-    case "run": {
-      const loaded = loadConfig(options.file, worldOf(process.env, process.getuid?.() ?? -1));
-      if (!loaded.ok) {
-        for (const problem of loaded.problems) process.stderr.write(`${problem}\n`);
-        return 1;
-      }
-      return options.kind === "check" ? 0 : await run(loaded.config);
+    case "check": {
+      const { report } = await import("./operations/check.ts");
+      return report(load(options.file), options, (text) => process.stdout.write(text));
     }
+    default:
+      return await withSettings(options);
+  }
+}
+
+function load(file: string): LoadedConfig {
+  return loadConfig(file, worldOf(process.env, process.getuid?.() ?? -1));
+}
+
+type Working = Exclude<Extract<Options, { readonly file: string }>, { readonly kind: "check" }>;
+
+/** What needs settings without a mistake. */
+async function withSettings(options: Working): Promise<number> {
+  const loaded = load(options.file);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${problem}\n`);
+    return 1;
+  }
+  const { config } = loaded;
+  switch (options.kind) {
+    case "check-settings":
+      return 0;
+    case "run":
+      return await run(config);
+    case "backup":
+    case "prune":
+    case "rebuild":
+      return await operate(options, config);
     default:
       return options satisfies never;
   }
 }
 
-async function run(config: ControllerConfig): Promise<number> {
-  const log = jsonLogger((line) => process.stderr.write(line));
+async function operate(options: Working, config: ControllerConfig): Promise<number> {
+  const out = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  try {
+    if (options.kind === "backup") {
+      const { backup } = await import("./operations/backup.ts");
+      await backup(config, options.directory, out);
+    } else if (options.kind === "prune") {
+      const { pruneNow } = await import("./operations/prune.ts");
+      pruneNow(config, options, out);
+    } else if (options.kind === "rebuild") {
+      const { rebuild } = await import("./operations/rebuild.ts");
+      await rebuild(config, out, stopSignal());
+    }
+    return 0;
+  } catch (error) {
+    return complain(error);
+  }
+}
+
+function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of SIGNALS) process.on(signal, () => stop.abort(signal));
+  return stop.signal;
+}
+
+/** @returns the exit code. */
+function complain(error: unknown): number {
+  const isOurs = isCircusError(error);
+  process.stderr.write(`circus-controller: ${(isOurs ? undefined : stackOf(error)) ?? reasonOf(error)}\n`);
+  return 1;
+}
+
+async function run(config: ControllerConfig): Promise<number> {
+  const log = jsonLogger((line) => process.stderr.write(line));
+  const stop = stopSignal();
   try {
     using dir = StateDir.open(config.stateDir);
     using stores = openStores(dir.path);
-    await using controller = await Controller.start(config, stores, log, stop.signal);
+    await using controller = await Controller.start(config, stores, log, stop);
     if (controller === null) return 0;
     log.info("controller started", { name: config.name, fleet: config.fleet, state_dir: dir.path, version: VERSION });
-    return await untilStopped(controller, log, stop.signal);
+    return await untilStopped(controller, log, stop);
   } catch (error) {
-    const isOurs = isCircusError(error);
-    process.stderr.write(`circus-controller: ${(isOurs ? undefined : stackOf(error)) ?? reasonOf(error)}\n`);
-    return 1;
+    return complain(error);
   }
 }
 

@@ -1,8 +1,15 @@
 /** circus-controller's own command line. Pure: words in, one decision out. */
+import { type Millis, parseBytes } from "@circus-cluster/proto";
+import { parseKeep } from "./keep.ts";
 
-export const USAGE = "usage: circus-controller [--check] FILE.ini";
+export const USAGE = "usage: circus-controller [COMMAND] FILE.ini; try circus-controller --help";
 
-export const HELP = `${USAGE}
+export const HELP = `usage: circus-controller FILE.ini
+       circus-controller --check FILE.ini
+       circus-controller check FILE.ini [--json]
+       circus-controller backup FILE.ini DIR
+       circus-controller prune FILE.ini [--keep TIME] [--keep-size SIZE]
+       circus-controller rebuild FILE.ini
 
 Follows a fleet over NATS, keeps its history in SQLite, answers questions and runs rollouts.
 
@@ -14,34 +21,111 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
                              $XDG_STATE_HOME for other users than root)
                 name         of this controller (of the credentials, or of this machine)
                 tls_ca, tls_cert, tls_key
+                keep         drop events and intervals older than this (30d), or forever
+                keep_size    drop the oldest days while the event database holds more, e.g. 10G
   --check     check the settings and exit: 0 if they are usable, 1 if not
   --help      show this and exit
-  --version   show the version and exit`;
+  --version   show the version and exit
+
+  check       settings, credentials and both databases, whether or not a controller runs
+  backup      copies both databases into a new directory DIR, also while a controller runs
+  prune       drops old days now, by keep and keep_size or by what is given here
+  rebuild     makes the event database anew from the stream; no controller may run on it`;
 
 export type Options =
-  | { readonly kind: "run" | "check"; readonly file: string }
+  | { readonly kind: "run" | "check-settings" | "rebuild"; readonly file: string }
+  | { readonly kind: "check"; readonly file: string; readonly json: boolean }
+  | { readonly kind: "backup"; readonly file: string; readonly directory: string }
+  | {
+      readonly kind: "prune";
+      readonly file: string;
+      /** Null: as the settings say. */
+      readonly keepMs: Millis | null;
+      readonly keepBytes: number | null;
+    }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   /** `message` is one line. */
   | { readonly kind: "usage-error"; readonly message: string };
 
-/** @param argv the words after the program's name */
+/** What stands beside the file for each command. */
+const COMMANDS = {
+  check: { words: 1, options: ["--json"] },
+  backup: { words: 2, options: [] },
+  prune: { words: 1, options: ["--keep", "--keep-size"] },
+  rebuild: { words: 1, options: [] },
+} as const;
+type Command = keyof typeof COMMANDS;
+const VALUED: readonly string[] = ["--keep", "--keep-size"];
+
+function isCommand(word: string | undefined): word is Command {
+  return word !== undefined && Object.hasOwn(COMMANDS, word);
+}
+
+function mistake(message: string): Options {
+  return { kind: "usage-error", message };
+}
+
+/** @param argv the words after the program's name; a file called like a command is `./check` */
 export function parseOptions(argv: readonly string[]): Options {
-  let isCheck = false;
-  const rest: string[] = [];
-  for (const [index, word] of argv.entries()) {
+  const [first] = argv;
+  const command = isCommand(first) ? first : null;
+  const known: readonly string[] = command === null ? ["--check"] : COMMANDS[command].options;
+  const given = new Map<string, string>();
+  const words: string[] = [];
+  for (let at = command === null ? 0 : 1; at < argv.length; at++) {
+    const word = argv[at] ?? "";
     if (word === "--") {
-      rest.push(...argv.slice(index + 1));
+      words.push(...argv.slice(at + 1));
       break;
     }
     if (word === "--help" || word === "-h") return { kind: "help" };
     if (word === "--version") return { kind: "version" };
-    if (word === "--check") isCheck = true;
-    else if (word.startsWith("-")) return { kind: "usage-error", message: `unknown option '${word}'` };
-    else rest.push(word);
+    if (!word.startsWith("-")) {
+      words.push(word);
+      continue;
+    }
+    const [, name = word, inline] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+    if (!known.includes(name)) return mistake(`unknown option '${name}'${command === null ? "" : ` of ${command}`}`);
+    if (!VALUED.includes(name)) {
+      if (inline !== undefined) return mistake(`${name} takes no value`);
+      given.set(name, "");
+      continue;
+    }
+    const value = inline ?? argv[++at];
+    if (value === undefined) return mistake(`${name} needs a value`);
+    given.set(name, value);
   }
-  const [file, extra] = rest;
-  if (file === undefined) return { kind: "usage-error", message: "FILE.ini is missing" };
-  if (extra !== undefined) return { kind: "usage-error", message: `one file is enough: '${extra}' is too many` };
-  return { kind: isCheck ? "check" : "run", file };
+  return decide(command, words, given);
+}
+
+function decide(command: Command | null, words: readonly string[], given: ReadonlyMap<string, string>): Options {
+  const [file, second = "", third] = words;
+  if (file === undefined) return mistake("FILE.ini is missing");
+  const extra = command === null || COMMANDS[command].words === 1 ? words[1] : third;
+  if (extra !== undefined) {
+    return mistake(`one file is enough: '${extra}' is too many`);
+  }
+  switch (command) {
+    case null:
+      return { kind: given.has("--check") ? "check-settings" : "run", file };
+    case "check":
+      return { kind: "check", file, json: given.has("--json") };
+    case "backup":
+      return second === "" ? mistake("where to? DIR is missing") : { kind: "backup", file, directory: second };
+    case "prune":
+      return pruneOptions(file, given.get("--keep"), given.get("--keep-size"));
+    case "rebuild":
+      return { kind: "rebuild", file };
+    default:
+      return command satisfies never;
+  }
+}
+
+function pruneOptions(file: string, keep: string | undefined, size: string | undefined): Options {
+  const keepMs = keep === undefined ? null : parseKeep(keep);
+  if (keepMs === undefined) return mistake(`--keep '${keep ?? ""}' is no time of a day or more, such as 30d`);
+  const keepBytes = size === undefined ? null : parseBytes(size);
+  if (size !== undefined && keepBytes === null) return mistake(`--keep-size '${size}' is no size, such as 10G`);
+  return { kind: "prune", file, keepMs, keepBytes };
 }

@@ -1,8 +1,41 @@
 /** The controller's own directory: mode 0700, used by one controller at a time. */
-import { mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
 import Sqlite, { type Database } from "better-sqlite3";
+
+const LOCK = "lock";
+
+/** Does a controller run on it? Looks only: where nobody ever did, there is no lock. */
+export function isInUse(path: string): boolean {
+  if (!existsSync(join(path, LOCK))) return false;
+  let lock: Database | null = null;
+  try {
+    lock = new Sqlite(join(path, LOCK), { timeout: 0, readonly: true });
+    lock.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return false;
+  } catch (error) {
+    return isBusy(error);
+  } finally {
+    lock?.close();
+  }
+}
+
+/**
+ * For commands beside a controller: what another user would leave here, the controller could not open.
+ *
+ * @throws CircusError with one line
+ */
+export function requireOwn(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat !== undefined && stat.uid !== process.getuid?.()) {
+    throw new CircusError("os", `state directory ${path} belongs to another user; run this as the controller's user`);
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && error.code.startsWith("SQLITE_BUSY");
+}
 
 export class StateDir implements Disposable {
   readonly path: string;
@@ -29,14 +62,14 @@ export class StateDir implements Disposable {
         throw new CircusError("os", `state directory ${path} is open to others (mode ${bits}); chmod 700 it`);
       }
       if (uid !== process.getuid?.()) throw new CircusError("os", `state directory ${path} belongs to another user`);
-      lock = new Sqlite(join(path, "lock"), { timeout: 0 });
+      lock = new Sqlite(join(path, LOCK), { timeout: 0 });
       lock.pragma("locking_mode = EXCLUSIVE");
       lock.exec("BEGIN EXCLUSIVE");
       return new StateDir(path, lock);
     } catch (error) {
       lock?.close();
       if (error instanceof CircusError) throw error;
-      if (error instanceof Sqlite.SqliteError && error.code.startsWith("SQLITE_BUSY")) {
+      if (isBusy(error)) {
         throw new CircusError("conflict", `state directory ${path} is in use by another controller`, { cause: error });
       }
       throw new CircusError("os", `cannot use state directory ${path}: ${reasonOf(error)}`, { cause: error });

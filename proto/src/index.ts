@@ -1,3 +1,4 @@
+export * from "./bytes.ts";
 export * from "./commands/fleet.ts";
 export * from "./commands/options.ts";
 export * from "./commands/spec.ts";

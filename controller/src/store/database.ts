@@ -13,7 +13,8 @@ export interface Stores extends Disposable {
   readonly rollouts: Database;
 }
 
-const BUSY_MS = 5000;
+/** How long a writer waits for another process. */
+export const BUSY_MS = 5000;
 
 /** @param synchronous NORMAL may lose the last transactions in a power cut, never consistency. */
 export function openDatabase(path: string, migrations: readonly string[], synchronous: "NORMAL" | "FULL"): Database {
