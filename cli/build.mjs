@@ -16,6 +16,8 @@ const PARTS = {
   "completion/main.ts": "./completion.cjs",
   "shell/main.ts": "./shell.cjs",
   "top/main.ts": "./top.cjs",
+  "contexts/main.ts": "./contexts.cjs",
+  "doctor/main.ts": "./doctor.cjs",
 };
 const parts = {
   name: "parts",
@@ -72,6 +74,8 @@ for (const part of [
   "completion/main.ts",
   "shell/main.ts",
   "top/main.ts",
+  "contexts/main.ts",
+  "doctor/main.ts",
 ]) {
   await build({ ...common, entryPoints: [src(part)], outfile: dist(PARTS[part]) });
 }

@@ -16,13 +16,19 @@ export async function run(request: Request, io: Io): Promise<number> {
     const settings = settingsOf(request, io.env);
     const { command } = verb;
     if (verb.by === "circusctl") return await runOwn(verb, request, settings, io);
-    if (command !== null && settings.scope === null) return await runLocal(verb, command, request, settings, io);
+    if (command !== null && settings.scope === null) {
+      if (request.options["context"] !== undefined) {
+        throw new UsageError("--context is about a fleet: it needs --all, --host or --where");
+      }
+      return await runLocal(verb, command, request, settings, io);
+    }
     if (isAboutCredentials(verb)) {
       const { runCredentials } = await import("./credentials/main.ts");
       return await runCredentials(verb, request, settings, io);
     }
+    const { applyContext } = await import("./contexts/main.ts");
     const { runFleet } = await import("./fleet/main.ts");
-    return await runFleet(verb, request, settings, io);
+    return await runFleet(verb, request, applyContext(settings, io.env), io);
   } catch (error) {
     if (isUsageError(error)) {
       io.err(`circusctl: ${error.message}\n`);
@@ -48,6 +54,15 @@ async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io):
     if (settings.scope !== null) throw new UsageError("top is about one agent: without --all, --host and --where");
     const { runTop } = await import("./top/main.ts");
     return await runTop(request, settings, io);
+  }
+  if (verb.name === "doctor") {
+    const { applyContext } = await import("./contexts/main.ts");
+    const { runDoctor } = await import("./doctor/main.ts");
+    return await runDoctor(applyContext(settings, io.env), io);
+  }
+  if (verb.name.startsWith("context ")) {
+    const { runContext } = await import("./contexts/main.ts");
+    return runContext(request, settings, io);
   }
   const { printCompletion } = await import("./completion/main.ts");
   return printCompletion(request.words, io);

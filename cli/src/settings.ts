@@ -33,6 +33,8 @@ export interface Settings {
   readonly json: boolean;
   /** Blanks a level; 0: one line. */
   readonly indent: number;
+  /** Name of what says how the fleet is reached; null: the current one. */
+  readonly context: string | null;
   readonly nats: readonly string[];
   readonly creds: string | null;
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };
@@ -145,6 +147,7 @@ export function settingsOf(
     timeoutMs,
     json: options["json"] === true,
     indent: options["prettify"] === true ? 2 : 0,
+    context: text("context", "CIRCUSCTL_CONTEXT"),
     nats: commaList(text("nats", "CIRCUSCTL_NATS") ?? "") ?? [],
     creds: text("creds", "CIRCUSCTL_CREDS"),
     tls: {

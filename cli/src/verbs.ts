@@ -42,6 +42,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "ssh", value: "USER@HOST:PORT", doc: "reach the endpoint from there, by ssh" },
   { name: "ssh_keyfile", value: "FILE", doc: "your key for it" },
   { name: "utc", value: null, doc: "times in UTC, given and shown" },
+  { name: "context", value: "NAME", doc: "how the fleet is reached, see context add [env CIRCUSCTL_CONTEXT]" },
   { name: "nats", value: "URL", doc: "servers of the fleet, a comma list [env CIRCUSCTL_NATS]" },
   { name: "creds", value: "FILE", doc: "your credentials for the fleet [env CIRCUSCTL_CREDS]" },
   { name: "tls-ca", value: "FILE", doc: "authority of the servers' certificates [env CIRCUSCTL_TLS_CA]" },
@@ -118,8 +119,41 @@ function ofFleet(name: string, summary: string, more: More): Verb {
   return { name, summary, args: [], options: [], examples: [], ...more, by: "fleet", command: null };
 }
 
+function ofContext(name: string, summary: string, more: More): Verb {
+  return {
+    name: `context ${name}`,
+    summary,
+    args: [],
+    options: [],
+    examples: [],
+    ...more,
+    by: "circusctl",
+    command: null,
+  };
+}
+
+const NAMED: readonly CliArgument[] = [{ property: "name", required: true }];
+
 /** What `circusctl` does by itself. */
 const OWN: readonly Verb[] = [
+  ofContext("add", "Remembers how a fleet is reached: --nats, --creds, --tls-…", {
+    args: NAMED,
+    options: [{ name: "replace", value: null, doc: "one of this name is written anew" }],
+    examples: ["context add prod --nats tls://nats.example:4222 --creds admin.creds"],
+  }),
+  ofContext("list", "The contexts; * is the current one", {}),
+  ofContext("use", "The context for all that names none", { args: NAMED }),
+  ofContext("rm", "Forgets a context", { args: NAMED }),
+  ofContext("show", "A context, or the current one", { args: [{ property: "name", required: false }] }),
+  {
+    name: "doctor",
+    summary: "Is all well here and in the fleet, and what is to be done? Exit 4: something is wrong",
+    args: [],
+    options: [],
+    by: "circusctl",
+    command: null,
+    examples: ["doctor", "--all doctor --json"],
+  },
   {
     name: "listen",
     summary: "Events of the agent as they happen, until Ctrl-C; --endpoint is its pubsub_endpoint",
@@ -281,6 +315,7 @@ export const COMPLETE_WORD = "__complete";
 export const TOPICS: ReadonlyMap<string, string> = new Map([
   ["rollout", "Changes that go over the fleet in waves"],
   ["fleet", "The fleet itself"],
+  ["context", "How fleets are reached, by name"],
 ]);
 
 /** `NAME [PID] SIGNUM`, as it stands in a usage line. */

@@ -32,6 +32,7 @@ import { RolloutStore } from "./rollout/store.ts";
 import { readMeta, type Stores, writeMeta } from "./store/database.ts";
 import { lastSeq } from "./store/queries/last-seq.ts";
 import { rememberPicture } from "./store/remember.ts";
+import { Vitals } from "./vitals.ts";
 
 const CLOSE_MS = 2000;
 
@@ -48,6 +49,7 @@ export class Controller implements AsyncDisposable {
   readonly #rollouts: Rollouts;
   readonly #door: NatsDoor;
   readonly #housekeeping: Housekeeping;
+  readonly #vitals: Vitals;
   #closing: Promise<void> | null = null;
 
   /** Listens and works from here on. */
@@ -94,18 +96,23 @@ export class Controller implements AsyncDisposable {
       known: (watcher): readonly PlanHost[] => view.plannable(watcher),
       publish: (record) => this.#advise(record),
     });
+    const writer = new Writer(db, subjects);
     this.#consumer = new Consumer({
       connection,
       subjects,
-      writer: new Writer(db, subjects),
+      writer,
       log,
       onEvents: (events) => this.#keeper.events(events),
+    });
+    this.#vitals = new Vitals({
+      ...{ connection, stores, stateDir: config.stateDir, consumer: this.#consumer },
+      position: () => writer.place.pos,
     });
     this.#door = new NatsDoor({
       connection,
       subjects,
       controller: name,
-      answers: new Answers({ view, rollouts: this.#rollouts, controller: name }),
+      answers: new Answers({ view, rollouts: this.#rollouts, controller: name, health: () => this.#vitals.health }),
       log,
     });
     this.#housekeeping = new Housekeeping({ stores, keep: config.keep, firstPruneMs: timings.firstPruneMs, log });
@@ -222,6 +229,7 @@ export class Controller implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#door[Symbol.dispose]();
+    this.#vitals[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
     await this.#housekeeping[Symbol.asyncDispose]();
     await this.#events.close(CLOSE_MS);

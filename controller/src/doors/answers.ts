@@ -19,6 +19,7 @@ export interface AnswerParts {
   readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter">;
   /** Name of this controller. */
   readonly controller: string;
+  readonly health: () => FleetAnswers["doctor"];
 }
 
 /** As it came through a door that has proven who asks. */
@@ -52,7 +53,7 @@ function handler<V extends keyof FleetAnswers, T>(
 export class Answers {
   readonly #handlers: Readonly<Record<Question["door"], ReadonlyMap<string, Handler>>>;
 
-  constructor({ view, rollouts, controller }: AnswerParts) {
+  constructor({ view, rollouts, controller, health }: AnswerParts) {
     const attributed = <T extends { readonly rows: readonly Attributable[] }>(answer: T): T => ({
       ...answer,
       rows: attribute(answer.rows, { controller, starter: (id) => rollouts.starter(id) }),
@@ -67,6 +68,7 @@ export class Answers {
       uptime: handler("uptime", Q.uptime, (query) => view.uptime(query)),
       "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({ rollouts: rollouts.list(limit) })),
       "rollout-show": handler("rollout-show", Q["rollout-show"], ({ id }) => rollouts.show(id)),
+      doctor: handler("doctor", Q.doctor, () => health()),
     };
     const C = FLEET_CONTROLS;
     const ctl: Readonly<Record<keyof typeof C, Handler>> = {

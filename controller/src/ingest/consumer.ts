@@ -45,6 +45,11 @@ export class Consumer implements AsyncDisposable {
     return this.#counts;
   }
 
+  /** Why nothing is read at the moment; null: all is well. */
+  get trouble(): string | null {
+    return this.#lastFailure === "" ? null : this.#lastFailure;
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }

@@ -10,7 +10,7 @@ import { isInUse } from "../state-dir.ts";
 import { readMeta } from "../store/database.ts";
 import { DATABASES, damageOf, openForReading, schemaOf } from "../store/files.ts";
 import { dayTables } from "../store/queries/days.ts";
-import { gaps } from "../store/queries/gaps.ts";
+import { missingEvents } from "../store/queries/gaps.ts";
 import { WAL_MAX_BYTES, walBytes } from "../store/wal.ts";
 
 /** A certificate that ends sooner is worth a word. */
@@ -140,7 +140,7 @@ function databaseFinding(dir: string, check: string, known: number): Finding {
 }
 
 function eventFacts(db: Database): string[] {
-  const missing = gaps(db, null).reduce((sum, { fromSeq, toSeq }) => sum + toSeq - fromSeq + 1, 0);
+  const missing = missingEvents(db);
   const days = dayTables(db).length;
   return [
     `position ${Number(readMeta(db, "pos") ?? 0)} of stream ${Number(readMeta(db, "generation") ?? 0)}`,

@@ -81,6 +81,7 @@ export const FLEET_QUERIES = {
   }) as Schema<UptimeQuery>,
   "rollout-list": v.strictObject({ limit: v.pipe(whole, v.maxValue(1000)) }) as Schema<{ limit: number }>,
   "rollout-show": rolloutId,
+  doctor: v.strictObject({}),
 } as const;
 
 /** The changes. A person's command to hosts goes through the controller too, so that it is recorded. */
@@ -120,6 +121,7 @@ export interface FleetAnswers {
     readonly rows: readonly UptimeRow[];
     readonly gaps: readonly HistoryGap[];
   };
+  readonly doctor: ControllerHealth;
   readonly "rollout-list": { readonly rollouts: readonly RolloutRecord[] };
   readonly "rollout-show": RolloutRecord;
   readonly "rollout-plan": RolloutRecord;
@@ -128,6 +130,29 @@ export interface FleetAnswers {
   readonly "rollout-resume": RolloutRecord;
   readonly "rollout-abort": RolloutRecord;
   readonly "rollout-retry": RolloutRecord;
+}
+
+/** How a controller itself is, for `circusctl doctor`. */
+export interface ControllerHealth {
+  readonly version: string;
+  readonly upMs: Millis;
+  /** The stream as it was a moment ago; null: it could not be read. */
+  readonly stream: { readonly messages: number; readonly bytes: number; readonly firstSeq: number } | null;
+  /** Events in the stream that are not in its database yet; null: not known. */
+  readonly lag: number | null;
+  /** Why events are not read at the moment; null: they are. */
+  readonly trouble: string | null;
+  /** Events that agents had and the stream has not. */
+  readonly missing: number;
+  readonly stateDir: {
+    readonly path: string;
+    readonly freeBytes: number;
+    readonly totalBytes: number;
+    /** Of both databases and their logs. */
+    readonly usedBytes: number;
+  };
+  /** Wall ms before which events were dropped by retention; null: none. */
+  readonly prunedBefore: Millis | null;
 }
 
 export interface HostStatus {

@@ -15,3 +15,13 @@ export function gaps(db: Database, hosts: readonly string[] | null): readonly Hi
     )
     .all({ hosts: hosts === null ? null : JSON.stringify(hosts), limit: LIMIT });
 }
+
+/** How many events of hosts are known to be missing? */
+export function missingEvents(db: Database): number {
+  const row = db
+    .prepare<[], { n: number | null }>(
+      `SELECT sum(gap.t - gap.f + 1) AS n FROM gap JOIN host ON host.id = gap.host_id WHERE host.name <> '_fleet'`,
+    )
+    .get();
+  return row?.n ?? 0;
+}

@@ -1,0 +1,68 @@
+/** How this controller is, for whoever asks `doctor`: the stream looked at now and then, the rest at the question. */
+import { statfsSync, statSync } from "node:fs";
+import { type ControllerHealth, EVENTS_STREAM, type Millis, VERSION } from "@circus-cluster/proto";
+import type { FleetConnection, StreamState } from "@circus-cluster/proto/nats";
+import type { Consumer } from "./ingest/consumer.ts";
+import type { Stores } from "./store/database.ts";
+import { missingEvents } from "./store/queries/gaps.ts";
+import { prunedBefore } from "./store/retention.ts";
+import { walBytes } from "./store/wal.ts";
+
+const LOOK_MS = 10_000;
+
+export interface VitalsParts {
+  readonly connection: Pick<FleetConnection, "streamInfo">;
+  readonly stores: Stores;
+  readonly stateDir: string;
+  readonly consumer: Pick<Consumer, "trouble">;
+  /** The last message taken from the stream. */
+  readonly position: () => number;
+}
+
+export class Vitals implements Disposable {
+  readonly #parts: VitalsParts;
+  readonly #beganMs: Millis = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #stream: StreamState | null = null;
+
+  constructor(parts: VitalsParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#look();
+  }
+
+  /** @throws the system's error where the state directory is gone */
+  get health(): ControllerHealth {
+    const { stores, stateDir, consumer, position } = this.#parts;
+    const { bavail, bsize, blocks } = statfsSync(stateDir);
+    const usedBytes = [stores.events.name, stores.rollouts.name]
+      .map((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) + walBytes(file))
+      .reduce((sum, bytes) => sum + bytes, 0);
+    const stream = this.#stream;
+    return {
+      version: VERSION,
+      upMs: Math.round(performance.now() - this.#beganMs),
+      stream: stream === null ? null : { messages: stream.messages, bytes: stream.bytes, firstSeq: stream.firstSeq },
+      lag: stream === null ? null : Math.max(0, stream.lastSeq - position()),
+      trouble: consumer.trouble,
+      missing: missingEvents(stores.events),
+      stateDir: { path: stateDir, freeBytes: bavail * bsize, totalBytes: blocks * bsize, usedBytes },
+      prunedBefore: prunedBefore(stores.events),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    this.#parts.connection.streamInfo(EVENTS_STREAM).then(
+      (state) => {
+        this.#stream = state;
+      },
+      () => {
+        this.#stream = null; // shown as not known
+      },
+    );
+  }
+}
