@@ -14,6 +14,7 @@ describe("settingsOf()", () => {
       timeoutMs: 5000,
       json: false,
       indent: 0,
+      context: null,
       nats: [],
       creds: null,
       tls: { ca: null, cert: null, key: null },
