@@ -46,6 +46,7 @@ describe("controller.ini", () => {
         stateDir: "/var/lib/circus-controller",
         tls: { ca: null, cert: null, key: null },
         keep: { ageMs: 30 * 86_400_000, sizeBytes: null },
+        http: null,
         timings: {
           presence: PRESENCE_TIMINGS,
           rollout: { answerMs: 5000, resendMs: 1000, sendsMax: 3, checkpointMs: 5000 },
@@ -123,10 +124,40 @@ describe("controller.ini", () => {
     ],
     [
       "[controller]\nnats_url = nats://a\ncolour = red\n",
-      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key, keep, keep_size",
+      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key, keep, keep_size, http, http_tokens, http_tls_cert, http_tls_key",
     ],
+    ...(
+      [
+        ["http = 8090", "'8090' is not HOST:PORT, such as 127.0.0.1:8090"],
+        [
+          "http = 0.0.0.0:8090",
+          "'0.0.0.0:8090' can be reached from elsewhere, so it needs 'http_tokens'; or use 127.0.0.1",
+        ],
+        ["http_tls_key = k", "it needs 'http_tls_cert'"],
+        ["http_tls_cert = c", "it needs 'http_tls_key'"],
+      ] as const
+    ).map(([line, problem]) => [`[controller]\nnats_url = nats://a\n${line}\n`, `controller.ini:3: ${problem}`]),
   ])("says what is wrong with %j", (text, problem) => {
     expect(problems(text)).toContain(problem);
+  });
+
+  it("serves HTTP where it is told to, with tokens and certificate from the directory of the file", () => {
+    write("tokens", "");
+    const ini = "[controller]\nnats_url = nats://a\nhttp = [::]:8090\nhttp_tokens = tokens\n";
+    expect(load(`${ini}http_tls_cert = c.pem\nhttp_tls_key = k.pem\n`)).toMatchObject({
+      ok: true,
+      config: {
+        http: {
+          address: { host: "::", port: 8090 },
+          tokens: join(dir, "tokens"),
+          tls: { cert: join(dir, "c.pem"), key: join(dir, "k.pem") },
+        },
+      },
+    });
+    write("tokens", "eve root");
+    expect(problems(ini)).toEqual(["controller.ini:4: tokens:1: the role is one of viewer, operator"]);
+    write("tokens", "", 0o644);
+    expect(problems(ini)).toEqual(["controller.ini:4: tokens is open to others (mode 644); chmod 600 it"]);
   });
 
   it("wants credentials of a controller of this fleet and name", () => {

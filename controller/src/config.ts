@@ -13,6 +13,7 @@ import {
 } from "@circus-cluster/proto";
 import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluster/proto/nats";
 import { parse as parseIni } from "ini";
+import { HTTP_KEYS, type HttpConfig, readHttp } from "./config-http.ts";
 import { type IniPlaces, locate } from "./config-lines.ts";
 import { KEEP_DEFAULT_MS, parseKeep } from "./keep.ts";
 import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
@@ -28,6 +29,8 @@ export interface ControllerConfig {
   readonly stateDir: string;
   readonly tls: TlsFiles;
   readonly keep: Keep;
+  /** Null: no HTTP. */
+  readonly http: HttpConfig | null;
   readonly timings: Timings;
 }
 
@@ -53,7 +56,9 @@ export interface ConfigWorld {
 }
 
 const SECTION = "controller";
-const KEYS = [
+/** Smaller ones would hold less than a day of a small fleet. */
+const KEEP_BYTES_MIN = 16 * 1024 * 1024;
+const OWN_KEYS = [
   "nats_url",
   "fleet",
   "credentials",
@@ -65,8 +70,7 @@ const KEYS = [
   "keep",
   "keep_size",
 ] as const;
-/** Smaller ones would hold less than a day of a small fleet. */
-const KEEP_BYTES_MIN = 16 * 1024 * 1024;
+const KEYS = [...OWN_KEYS, ...HTTP_KEYS] as const;
 type Key = (typeof KEYS)[number] | "timings";
 const TOKEN_RULE = "letters, digits, '_' and '-', 1 to 64, the first a letter or digit";
 
@@ -118,12 +122,17 @@ class Reader {
     const stateDir = this.#path("state_dir") ?? this.#world.stateDir;
     const tls = this.#tls();
     const keep: Keep = { ageMs: this.#keepAge(), sizeBytes: this.#keepSize() };
+    const http = readHttp({
+      text: (key) => this.#text(key),
+      path: (key) => this.#path(key),
+      wrong: (key, text) => this.#wrong(key, text),
+    });
     const timings = this.#timings();
     if (this.#problems.length > 0 || name === null) {
       const sorted = [...this.#problems].sort((a, b) => a.line - b.line);
       return { ok: false, problems: sorted.map(({ line, text }) => `${this.#file}:${line}: ${text}`) };
     }
-    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, timings } };
+    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, http, timings } };
   }
 
   #checkShape(): void {

@@ -14,16 +14,21 @@ import {
 import { connectFleet, type FleetConnection, type FleetStatus } from "@circus-cluster/proto/nats";
 import type { ControllerConfig } from "./config.ts";
 import { Answers } from "./doors/answers.ts";
+import type { HttpDoor } from "./doors/http.ts";
+import { controllerMetrics } from "./doors/metrics.ts";
 import { NatsDoor } from "./doors/nats.ts";
 import { FleetEvents } from "./fleet-events.ts";
 import { FleetView } from "./fleet-view.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Consumer } from "./ingest/consumer.ts";
+import { Tally } from "./ingest/tally.ts";
 import { Writer } from "./ingest/writer.ts";
 import { Commander } from "./live/commander.ts";
+import { LiveFeed } from "./live/feed.ts";
 import { Keeper } from "./live/keeper.ts";
 import type { LiveHost } from "./live/model.ts";
 import { PresenceRunner } from "./presence/runner.ts";
+import { ReadinessCheck } from "./readiness.ts";
 import { type PlanHost } from "./rollout/plan.ts";
 import { Rollouts } from "./rollout/rollouts.ts";
 import { viewOf } from "./rollout/runner.ts";
@@ -31,6 +36,7 @@ import type { Sight } from "./rollout/state.ts";
 import { RolloutStore } from "./rollout/store.ts";
 import { readMeta, type Stores, writeMeta } from "./store/database.ts";
 import { lastSeq } from "./store/queries/last-seq.ts";
+import { rolloutCounts } from "./store/queries/rollout-counts.ts";
 import { rememberPicture } from "./store/remember.ts";
 import { Vitals } from "./vitals.ts";
 
@@ -47,13 +53,24 @@ export class Controller implements AsyncDisposable {
   readonly #keeper: Keeper;
   readonly #consumer: Consumer;
   readonly #rollouts: Rollouts;
+  readonly #writer: Writer;
+  readonly #tally = new Tally();
+  readonly #feed: LiveFeed;
   readonly #door: NatsDoor;
   readonly #housekeeping: Housekeeping;
   readonly #vitals: Vitals;
+  /** Ends the service over HTTP; null: there is none. */
+  readonly #httpService: Disposable | null;
   #closing: Promise<void> | null = null;
 
   /** Listens and works from here on. */
-  private constructor(config: ControllerConfig, stores: Stores, log: Logger, connection: FleetConnection) {
+  private constructor(
+    config: ControllerConfig,
+    stores: Stores,
+    log: Logger,
+    connection: FleetConnection,
+    http: HttpDoor | null,
+  ) {
     this.#config = config;
     this.#stores = stores;
     this.#log = log;
@@ -70,7 +87,7 @@ export class Controller implements AsyncDisposable {
       emit,
       lastSeq: (host, epoch) => lastSeq(stores.events, host, epoch),
       onBeat: (host, beat) => this.#keeper.heard(host, beat, performance.now()),
-      onChange: (host) => this.#rollouts.see(host),
+      onChange: (host) => this.#see(host),
       log,
     });
     const clockDelayMs = (host: string): number => this.#presence.clockDelayMs(host);
@@ -78,11 +95,12 @@ export class Controller implements AsyncDisposable {
     this.#keeper = new Keeper({
       commander,
       log,
-      onChange: (host) => this.#rollouts.see(host),
+      onChange: (host) => this.#see(host),
       onSnapshot: (host, live) => this.#remember(host, live),
     });
     const { events: db } = stores;
     const view = new FleetView({ db, fleet, presence: this.#presence, live: this.#keeper });
+    this.#feed = new LiveFeed({ life: Date.now().toString(36), status: (host) => view.hostStatus(host) });
     this.#rollouts = new Rollouts({
       store: new RolloutStore(stores.rollouts),
       commander,
@@ -96,26 +114,26 @@ export class Controller implements AsyncDisposable {
       known: (watcher): readonly PlanHost[] => view.plannable(watcher),
       publish: (record) => this.#advise(record),
     });
-    const writer = new Writer(db, subjects);
+    this.#writer = new Writer(db, subjects);
     this.#consumer = new Consumer({
       connection,
       subjects,
-      writer,
+      writer: this.#writer,
       log,
-      onEvents: (events) => this.#keeper.events(events),
-    });
-    this.#vitals = new Vitals({
-      ...{ connection, stores, stateDir: config.stateDir, consumer: this.#consumer },
-      position: () => writer.place.pos,
-    });
-    this.#door = new NatsDoor({
-      connection,
-      subjects,
-      controller: name,
-      answers: new Answers({ view, rollouts: this.#rollouts, controller: name, health: () => this.#vitals.health }),
-      log,
+      onEvents: (events) => {
+        this.#tally.add(events);
+        this.#keeper.events(events);
+      },
     });
     this.#housekeeping = new Housekeeping({ stores, keep: config.keep, firstPruneMs: timings.firstPruneMs, log });
+    this.#vitals = new Vitals({
+      ...{ connection, stores, stateDir: config.stateDir, consumer: this.#consumer },
+      position: () => this.#writer.place.pos,
+    });
+    const health = () => this.#vitals.health;
+    const answers = new Answers({ view, rollouts: this.#rollouts, controller: name, health });
+    this.#door = new NatsDoor({ connection, subjects, controller: name, answers, log });
+    this.#httpService = http === null ? null : this.#serveHttp(http, answers, view);
     this.#listen();
   }
 
@@ -123,6 +141,7 @@ export class Controller implements AsyncDisposable {
    * Connects, which may take for ever, and starts.
    *
    * @param signal ends the attempts
+   * @param http is served from then on; null: there is none
    * @returns null where the signal came first
    * @throws Error with one line for TLS files that cannot be read, and for a bad seed
    */
@@ -131,6 +150,7 @@ export class Controller implements AsyncDisposable {
     stores: Stores,
     log: Logger,
     signal: AbortSignal,
+    http: HttpDoor | null = null,
   ): Promise<Controller | null> {
     const complaints = new Complaints(log);
     // A status may come while nobody is there yet to hear of it.
@@ -153,7 +173,7 @@ export class Controller implements AsyncDisposable {
       if (signal.aborted) return null;
       throw error;
     }
-    controller = new Controller(config, stores, log, connection);
+    controller = new Controller(config, stores, log, connection, http);
     return controller;
   }
 
@@ -173,6 +193,33 @@ export class Controller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
+  }
+
+  #serveHttp(http: HttpDoor, answers: Answers, view: FleetView): Disposable {
+    const isConnected = (): boolean => this.#connection.isConnected;
+    const progress = () => this.#consumer.progress(Date.now());
+    const { events: db, rollouts } = this.#stores;
+    const readiness = new ReadinessCheck({ isConnected, progress, db, now: () => Date.now() });
+    const { name: controller, stateDir } = this.#config;
+    return http.serve({
+      controller,
+      answers,
+      feed: this.#feed,
+      readiness: () => readiness.look(),
+      metrics: () =>
+        controllerMetrics({
+          ...{ controller, stateDir, isConnected, progress, tally: this.#tally },
+          totals: () => view.totals(),
+          rollouts: () => rolloutCounts(rollouts),
+          counts: () => this.#consumer.counts,
+          place: () => this.#writer.place,
+        }),
+    });
+  }
+
+  #see(host: HostName): void {
+    this.#rollouts.see(host);
+    this.#feed.see(host);
   }
 
   #listen(): void {
@@ -219,6 +266,7 @@ export class Controller implements AsyncDisposable {
   }
 
   #advise(record: RolloutRecord): void {
+    this.#feed.rollout(record);
     const advice: RolloutAdvice = { v: 1, rollout: record };
     try {
       this.#connection.publish(this.#subjects.advice(this.#config.name, "rollout"), advice);
@@ -228,6 +276,8 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#httpService?.[Symbol.dispose]();
+    this.#feed[Symbol.dispose]();
     this.#door[Symbol.dispose]();
     this.#vitals[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();

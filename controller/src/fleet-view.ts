@@ -3,17 +3,23 @@
  * stream for hosts that cannot be asked. Every host says how old what is shown of it is.
  */
 
-import type { FleetAnswers } from "@circus-cluster/proto";
 import {
   CircusError,
   type EventsQuery,
+  type FleetAnswers,
+  HEALTH,
+  type Health,
   type HistoryAtQuery,
   type HistoryQuery,
   type HostFilter,
   type HostInfo,
   type HostStatus,
+  PRESENCES,
+  type Presence,
   type StatusQuery,
   type UptimeQuery,
+  WATCHER_STATES,
+  type WatcherState,
 } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import { FLEET } from "./ingest/decode.ts";
@@ -39,6 +45,15 @@ export interface FleetViewParts {
     clockDelayMs(host: string): number;
   };
   readonly live: { get(host: string): LiveHost | null };
+}
+
+/** How many there are of each kind. */
+export interface FleetTotals {
+  readonly presences: Readonly<Record<Presence, number>>;
+  /** Of watchers. */
+  readonly states: Readonly<Record<WatcherState, number>>;
+  /** Of processes that run. */
+  readonly health: Readonly<Record<Health, number>>;
 }
 
 type WatcherStatus = HostStatus["watchers"][number];
@@ -123,6 +138,28 @@ export class FleetView {
     });
   }
 
+  /** What `status` says of one host. */
+  hostStatus(host: string): HostStatus {
+    return this.#statusOf(host, this.#shownLive(host) === null ? currentRows(this.#parts.db, host) : []);
+  }
+
+  /** Numbers of all hosts, watchers and processes. */
+  totals(): FleetTotals {
+    const totals = { presences: zeros(PRESENCES), states: zeros(WATCHER_STATES), health: zeros(HEALTH) };
+    const hosts = this.#known();
+    const isAllLive = hosts.every((host) => this.#shownLive(host) !== null);
+    const current = groupByHost(isAllLive ? [] : currentRows(this.#parts.db));
+    for (const host of hosts) {
+      totals.presences[this.#presenceOf(host).presence]++;
+      const watchers = this.#shownLive(host)?.watchers.values() ?? current.get(host) ?? [];
+      for (const watcher of watchers) {
+        totals.states[watcher.state]++;
+        if ("processes" in watcher) for (const { health } of watcher.processes) totals.health[health]++;
+      }
+    }
+    return totals;
+  }
+
   #known(): readonly string[] {
     const names = new Set([...hostRows(this.#parts.db).map((row) => row.name), ...this.#parts.presence.hosts]);
     return [...names].sort();
@@ -149,16 +186,20 @@ export class FleetView {
 
   #statusOf(host: string, current: readonly CurrentRow[]): HostStatus {
     const { presence, heardWallMs } = this.#presenceOf(host);
-    const live = this.#parts.live.get(host);
-    // Of a host that is not there nothing runs that anybody could vouch for.
-    const isShownLive = live !== null && presence !== "lost" && presence !== "left";
-    const watchers = isShownLive ? [...live.watchers.values()].map(liveStatus) : current.map(pastStatus);
+    const live = this.#shownLive(host);
+    const watchers = live === null ? current.map(pastStatus) : [...live.watchers.values()].map(liveStatus);
     return {
       host,
       presence,
       ageMs: age(heardWallMs),
       watchers: watchers.sort((a, b) => (a.name < b.name ? -1 : 1)),
     };
+  }
+
+  /** Of a host that is not there nothing runs that anybody could vouch for: null. */
+  #shownLive(host: string): LiveHost | null {
+    const { presence } = this.#presenceOf(host);
+    return presence === "lost" || presence === "left" ? null : this.#parts.live.get(host);
   }
 
   #infoOf(host: string, row: HostRow | undefined, current: readonly CurrentRow[]): HostInfo {
@@ -182,6 +223,10 @@ export class FleetView {
   #presenceOf(host: string): PresenceView {
     return this.#parts.presence.view(host) ?? NEVER;
   }
+}
+
+function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 }
 
 function checkWindow({ since, until }: { readonly since: number; readonly until: number }): void {

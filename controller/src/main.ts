@@ -2,6 +2,7 @@
 import { isCircusError, type Logger, reasonOf, VERSION } from "@circus-cluster/proto";
 import { type ControllerConfig, type LoadedConfig, loadConfig, worldOf } from "./config.ts";
 import { Controller } from "./controller.ts";
+import type { HttpDoor } from "./doors/http.ts";
 import { jsonLogger } from "./log.ts";
 import { HELP, type Options, parseOptions, USAGE } from "./options.ts";
 import { StateDir } from "./state-dir.ts";
@@ -52,6 +53,7 @@ async function withSettings(options: Working): Promise<number> {
     case "backup":
     case "prune":
     case "rebuild":
+    case "token":
       return await operate(options, config);
     default:
       return options satisfies never;
@@ -72,6 +74,9 @@ async function operate(options: Working, config: ControllerConfig): Promise<numb
     } else if (options.kind === "rebuild") {
       const { rebuild } = await import("./operations/rebuild.ts");
       await rebuild(config, out, stopSignal());
+    } else if (options.kind === "token") {
+      const { makeToken } = await import("./operations/token.ts");
+      out(makeToken(config, options));
     }
     return 0;
   } catch (error) {
@@ -98,13 +103,21 @@ async function run(config: ControllerConfig): Promise<number> {
   try {
     using dir = StateDir.open(config.stateDir);
     using stores = openStores(dir.path);
-    await using controller = await Controller.start(config, stores, log, stop);
+    await using http = await openHttp(config, log);
+    await using controller = await Controller.start(config, stores, log, stop, http);
     if (controller === null) return 0;
     log.info("controller started", { name: config.name, fleet: config.fleet, state_dir: dir.path, version: VERSION });
     return await untilStopped(controller, log, stop);
   } catch (error) {
     return complain(error);
   }
+}
+
+/** Loaded by need; null where it is off. */
+async function openHttp({ http }: ControllerConfig, log: Logger): Promise<HttpDoor | null> {
+  if (http === null) return null;
+  const { HttpDoor } = await import("./doors/http.ts");
+  return await HttpDoor.open(http, log);
 }
 
 async function untilStopped(controller: Controller, log: Logger, signal: AbortSignal): Promise<number> {

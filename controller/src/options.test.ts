@@ -31,6 +31,18 @@ describe("the command line", () => {
     [["prune", "a.ini", "--keep", "1h"], mistake("--keep '1h' is no time of a day or more, such as 30d")],
     [["prune", "a.ini", "--keep-size", "big"], mistake("--keep-size 'big' is no size, such as 10G")],
     [["prune", "a.ini", "--keep"], mistake("--keep needs a value")],
+    [
+      ["token", "--name", "eve", "--role=viewer", "a.ini"],
+      { kind: "token", file: "a.ini", name: "eve", role: "viewer" },
+    ],
+    [["token", "a.ini", "--role", "viewer"], mistake("whom for? --name NAME is missing")],
+    [
+      ["token", "--name", "e v", "--role", "viewer", "a.ini"],
+      mistake("--name 'e v' has other than letters, digits, '_' and '-', or more than 64"),
+    ],
+    [["token", "--name", "eve", "a.ini"], mistake("--role is one of viewer, operator")],
+    [["token", "--name", "eve", "--role", "root", "a.ini"], mistake("--role is one of viewer, operator")],
+    [["token", "--name", "eve", "--role", "viewer"], mistake("FILE.ini is missing")],
     [["rebuild", "a.ini"], { kind: "rebuild", file: "a.ini" }],
     [["rebuild", "a.ini", "b"], mistake("one file is enough: 'b' is too many")],
   ])("reads %j", (argv, options) => {

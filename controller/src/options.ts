@@ -1,5 +1,6 @@
 /** circus-controller's own command line. Pure: words in, one decision out. */
-import { type Millis, parseBytes } from "@circus-cluster/proto";
+import { type Millis, parseBytes, parseUserName, type UserName } from "@circus-cluster/proto";
+import { HTTP_ROLES, type HttpRole } from "./doors/http/tokens.ts";
 import { parseKeep } from "./keep.ts";
 
 export const USAGE = "usage: circus-controller [COMMAND] FILE.ini; try circus-controller --help";
@@ -10,6 +11,7 @@ export const HELP = `usage: circus-controller FILE.ini
        circus-controller backup FILE.ini DIR
        circus-controller prune FILE.ini [--keep TIME] [--keep-size SIZE]
        circus-controller rebuild FILE.ini
+       circus-controller token FILE.ini --name NAME --role viewer|operator
 
 Follows a fleet over NATS, keeps its history in SQLite, answers questions and runs rollouts.
 
@@ -23,6 +25,9 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
                 tls_ca, tls_cert, tls_key
                 keep         drop events and intervals older than this (30d), or forever
                 keep_size    drop the oldest days while the event database holds more, e.g. 10G
+                http         HOST:PORT of the HTTP API and /metrics (off)
+                http_tokens  file of the tokens that it asks for
+                http_tls_cert, http_tls_key
   --check     check the settings and exit: 0 if they are usable, 1 if not
   --help      show this and exit
   --version   show the version and exit
@@ -30,7 +35,9 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
   check       settings, credentials and both databases, whether or not a controller runs
   backup      copies both databases into a new directory DIR, also while a controller runs
   prune       drops old days now, by keep and keep_size or by what is given here
-  rebuild     makes the event database anew from the stream; no controller may run on it`;
+  rebuild     makes the event database anew from the stream; no controller may run on it
+  token       makes a token for the HTTP API, keeps its hash in http_tokens, and prints it, this once:
+              a viewer may read, an operator start rollouts too; a removed line revokes it`;
 
 export type Options =
   | { readonly kind: "run" | "check-settings" | "rebuild"; readonly file: string }
@@ -43,6 +50,7 @@ export type Options =
       readonly keepMs: Millis | null;
       readonly keepBytes: number | null;
     }
+  | { readonly kind: "token"; readonly file: string; readonly name: UserName; readonly role: HttpRole }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   /** `message` is one line. */
@@ -54,9 +62,10 @@ const COMMANDS = {
   backup: { words: 2, options: [] },
   prune: { words: 1, options: ["--keep", "--keep-size"] },
   rebuild: { words: 1, options: [] },
+  token: { words: 1, options: ["--name", "--role"] },
 } as const;
 type Command = keyof typeof COMMANDS;
-const VALUED: readonly string[] = ["--keep", "--keep-size"];
+const VALUED: readonly string[] = ["--keep", "--keep-size", "--name", "--role"];
 
 function isCommand(word: string | undefined): word is Command {
   return word !== undefined && Object.hasOwn(COMMANDS, word);
@@ -117,6 +126,8 @@ function decide(command: Command | null, words: readonly string[], given: Readon
       return pruneOptions(file, given.get("--keep"), given.get("--keep-size"));
     case "rebuild":
       return { kind: "rebuild", file };
+    case "token":
+      return tokenOptions(file, given.get("--name"), given.get("--role"));
     default:
       return command satisfies never;
   }
@@ -128,4 +139,14 @@ function pruneOptions(file: string, keep: string | undefined, size: string | und
   const keepBytes = size === undefined ? null : parseBytes(size);
   if (size !== undefined && keepBytes === null) return mistake(`--keep-size '${size}' is no size, such as 10G`);
   return { kind: "prune", file, keepMs, keepBytes };
+}
+
+function tokenOptions(file: string, nameText: string | undefined, roleText: string | undefined): Options {
+  if (nameText === undefined) return mistake("whom for? --name NAME is missing");
+  const name = parseUserName(nameText);
+  if (name === null)
+    return mistake(`--name '${nameText}' has other than letters, digits, '_' and '-', or more than 64`);
+  const role = HTTP_ROLES.find((one) => one === roleText);
+  if (role === undefined) return mistake(`--role is one of ${HTTP_ROLES.join(", ")}`);
+  return { kind: "token", file, name, role };
 }

@@ -1,3 +1,4 @@
+export * from "./address.ts";
 export * from "./bytes.ts";
 export * from "./commands/fleet.ts";
 export * from "./commands/options.ts";
@@ -12,6 +13,7 @@ export * from "./names.ts";
 export * from "./nats/pub-ack.ts";
 export * from "./nats/server-config.ts";
 export * from "./nearest.ts";
+export * from "./prometheus.ts";
 export * from "./rlimits.ts";
 export * from "./roles.ts";
 export * from "./rollout.ts";

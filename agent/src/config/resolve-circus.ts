@@ -1,4 +1,5 @@
 /** `[circus]` → CircusSection. Pure. */
+import { isLoopbackHost } from "@circus-cluster/proto";
 import { loggerConfigProblem, parseLogOutput } from "./log-output.ts";
 import { parseMulticast } from "./multicast.ts";
 import type { SectionReader } from "./reader.ts";
@@ -91,13 +92,7 @@ function endpointProblem(endpoint: string): string | null {
   const [, host, port = ""] = /^tcp:\/\/(.+):(\d{1,5}|\*)$/.exec(endpoint) ?? [];
   if (host === undefined) return `${quote(endpoint)} is neither tcp://HOST:PORT nor ipc://PATH`;
   if (port !== "*" && Number(port) > 65_535) return `port ${port} is more than 65535`;
-  if (isLoopback(host)) return null;
+  if (isLoopbackHost(host)) return null;
   const shown = quote(endpoint).slice(1, -1);
   return `${shown} is not a loopback address; use tcp://127.0.0.1:${port} or ipc://PATH (CURVE, which would protect other addresses, is not available yet)`;
-}
-
-function isLoopback(host: string): boolean {
-  const bytes = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);
-  if (bytes !== undefined) return bytes.every((byte) => Number(byte) <= 255);
-  return ["localhost", "[::1]", "::1"].includes(host.toLowerCase());
 }

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { EXIT, parseUserName, type Role, reasonOf } from "@circus-cluster/proto";
+import { EXIT, isLoopbackHost, parseUserName, type Role, reasonOf } from "@circus-cluster/proto";
 import type { Request } from "../argv.ts";
 import { FleetError } from "../fleet/error.ts";
 import { printDocument, printLines } from "../fleet/output.ts";
@@ -38,8 +38,7 @@ function hostOf(listen: string): string {
 
 /** Does `HOST:PORT` say this machine only? */
 export function isLoopback(listen: string): boolean {
-  const host = hostOf(listen);
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+  return isLoopbackHost(hostOf(listen));
 }
 
 function isEverywhere(host: string): boolean {

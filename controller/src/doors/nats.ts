@@ -2,7 +2,6 @@
  * The fleet's door of the controller: `F.q.USER.VERB` and `F.ctl.USER.VERB`, in a queue group, so that one of
  * several controllers answers. Who asks stands in the subject; an answer goes to that user's inbox or nowhere.
  */
-import { randomBytes } from "node:crypto";
 import {
   type FleetAnswer,
   fleetRequest,
@@ -14,6 +13,7 @@ import {
 } from "@circus-cluster/proto";
 import type { FleetConnection, FleetMessage, FleetSubscription } from "@circus-cluster/proto/nats";
 import type { AnswerResult, Answers } from "./answers.ts";
+import { askSafely } from "./asking.ts";
 
 const QUEUE = "controllers";
 
@@ -42,7 +42,7 @@ export class NatsDoor implements Disposable {
   }
 
   #take(message: FleetMessage): void {
-    const { subjects, log } = this.#parts;
+    const { subjects, answers, log } = this.#parts;
     const parsed = subjects.parse(message.subject);
     if (parsed?.kind !== "q" && parsed?.kind !== "ctl") return;
     const { kind: door, user, verb } = parsed;
@@ -58,21 +58,7 @@ export class NatsDoor implements Disposable {
       return;
     }
     const { id, properties } = request.value;
-    this.#send(message.reply, id, this.#answer({ door, verb, properties, actor: user }));
-  }
-
-  #answer(question: Parameters<Answers["answer"]>[0]): AnswerResult {
-    const { answers, log } = this.#parts;
-    try {
-      const result = answers.answer(question);
-      const { actor, verb } = question;
-      if (question.door === "ctl") log.info("change asked for", { actor, verb, ok: result.ok });
-      return result;
-    } catch (error) {
-      const incident = randomBytes(4).toString("hex");
-      log.error("a question failed", { verb: question.verb, incident, err: error });
-      return { ok: false, code: "internal", reason: `internal error ${incident} of the controller; see its log` };
-    }
+    this.#send(message.reply, id, askSafely(answers, log, { door, verb, properties, actor: user }));
   }
 
   #send(reply: string, id: string, result: AnswerResult): void {

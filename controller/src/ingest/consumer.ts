@@ -3,7 +3,7 @@
  * or 20 ms, one transaction each. Whatever goes wrong, it begins again at the position of the database.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { EVENTS_STREAM, type Logger, reasonOf, type Subjects } from "@circus-cluster/proto";
+import { EVENTS_STREAM, type Logger, type Millis, reasonOf, type Subjects } from "@circus-cluster/proto";
 import type { Consumption, FleetConnection, StreamMessage } from "@circus-cluster/proto/nats";
 import type { StoredEvent } from "./decode.ts";
 import type { Committed, Writer } from "./writer.ts";
@@ -29,6 +29,15 @@ export interface IngestCounts {
   readonly refused: number;
 }
 
+/** How far the reading is. */
+export interface IngestProgress {
+  readonly isReading: boolean;
+  /** Events in the stream that are not stored yet, as the last one read said; null: none was read in this life. */
+  readonly pending: number | null;
+  /** How old the last stored event is while more wait; 0: all is stored; null: nobody knows yet. */
+  readonly lagMs: Millis | null;
+}
+
 export class Consumer implements AsyncDisposable {
   readonly #parts: ConsumerParts;
   readonly #stopping = new AbortController();
@@ -36,9 +45,21 @@ export class Consumer implements AsyncDisposable {
   #restart: () => void = () => undefined;
   #running: Promise<void> | null = null;
   #lastFailure = "";
+  #isReading = false;
+  /** Where the stream ended when the reading began. */
+  #target = Number.POSITIVE_INFINITY;
+  /** The last message that is stored. */
+  #last: Pick<StreamMessage, "time" | "pending"> | null = null;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
+  }
+
+  progress(wallMs: Millis): IngestProgress {
+    const last = this.#last;
+    const isCaughtUp = this.#parts.writer.place.pos >= this.#target && (last === null || last.pending === 0);
+    const lagMs = last === null ? null : Math.max(0, wallMs - last.time);
+    return { isReading: this.#isReading, pending: last?.pending ?? null, lagMs: isCaughtUp ? 0 : lagMs };
   }
 
   get counts(): IngestCounts {
@@ -94,6 +115,7 @@ export class Consumer implements AsyncDisposable {
     if (before.created !== 0 && place.generation !== before.generation) {
       log.warning("the event stream was made anew; it is read from its beginning", { generation: place.generation });
     }
+    this.#target = stream.messages === 0 ? 0 : stream.lastSeq;
     const batch = new Batch((messages) => this.#commit(messages));
     let consumption: Consumption | null = null;
     try {
@@ -104,8 +126,10 @@ export class Consumer implements AsyncDisposable {
       });
       log.info("reading events", { from: place.pos + 1, last: stream.lastSeq });
       this.#lastFailure = "";
+      this.#isReading = true;
       await Promise.race([consumption.done, batch.failed, restarted]);
     } finally {
+      this.#isReading = false;
       batch.drop();
       await consumption?.stop();
     }
@@ -119,6 +143,7 @@ export class Consumer implements AsyncDisposable {
       seen: this.#counts.seen + seen,
       refused: this.#counts.refused + refused.length,
     };
+    this.#last = messages.at(-1) ?? this.#last;
     const first = refused[0];
     if (first !== undefined) {
       const facts = { subject: first.subject, why: first.why, count: refused.length, total: this.#counts.refused };

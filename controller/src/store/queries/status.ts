@@ -11,13 +11,18 @@ export interface CurrentRow {
   readonly reason: string | null;
 }
 
-/** By host and watcher. */
-export function currentRows(db: Database): readonly CurrentRow[] {
+/**
+ * By host and watcher.
+ *
+ * @param host only of this one; null: of all
+ */
+export function currentRows(db: Database, host: string | null = null): readonly CurrentRow[] {
+  const where = host === null ? "" : "WHERE host.name = @host";
   return db
-    .prepare<[], CurrentRow>(
+    .prepare<[{ host: string | null }], CurrentRow>(
       `SELECT host.name AS host, watcher.name AS watcher, cur.state, cur.since, cur.numprocesses, cur.reason
        FROM cur JOIN host ON host.id = cur.host_id JOIN watcher ON watcher.id = cur.watcher_id
-       ORDER BY host.name, watcher.name`,
+       ${where} ORDER BY host.name, watcher.name`,
     )
-    .all();
+    .all({ host });
 }
