@@ -140,25 +140,28 @@ describe("LiveFeed", () => {
     const world = new World();
     const entries: FeedEntry[] = [];
     world.feed.subscribe(null, (entry) => entries.push(entry));
-    const step = (host: string, state: RolloutStep["state"]): RolloutStep => ({
-      ...{ host, wave: 0, state, commandId: host, generationBefore: null, pidsBefore: [], pidsAfter: [] },
-      ...{ reason: null, updated: 0 },
+    // Of a step and a record only what the feed looks at.
+    const step = (host: string, state: RolloutStep["state"]) => ({
+      host,
+      wave: 0,
+      state,
+      reason: null,
+      commandId: host,
     });
-    const record = (state: RolloutRecord["state"], steps: readonly RolloutStep[]): RolloutRecord => ({
-      ...{ id: "r1", command: "restart", watcher: "web", actor: "eve", created: 1, ended: null, state, reason: null },
-      options: { batch: [], maxFail: { kind: "count", n: 0 }, soakMs: 0, healthTimeoutMs: 0 } as never,
-      steps,
-    });
+    const record = (ended: number | null, steps: readonly object[]): RolloutRecord => {
+      const head = { id: "r1", command: "restart", watcher: "web", actor: "eve", options: {} };
+      return { ...head, state: ended === null ? "running" : "done", ended, steps } as unknown as RolloutRecord;
+    };
     const hosts = Array.from({ length: 300 }, (_, i) => `h${i}`);
     world.feed.rollout(
       record(
-        "running",
+        null,
         hosts.map((host) => step(host, "pending")),
       ),
     );
     world.feed.rollout(
       record(
-        "done",
+        2,
         hosts.map((host) => step(host, host === "h7" ? "done" : "pending")),
       ),
     );

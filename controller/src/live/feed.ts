@@ -73,7 +73,7 @@ export class LiveFeed implements Disposable {
   rollout(record: RolloutRecord): void {
     if (this.#timer === null) return;
     this.#add("rollout", progress(record, this.#rollouts.get(record.id)));
-    if (record.state === "running") this.#rollouts.set(record.id, record);
+    if (record.ended === null) this.#rollouts.set(record.id, record);
     else this.#rollouts.delete(record.id);
   }
 
