@@ -31,6 +31,7 @@ export const EVENT_KINDS = [
   "command_refused",
   "command_done",
   "outbox_truncated",
+  "host_conflict",
   "host_online",
   "host_late",
   "host_lost",

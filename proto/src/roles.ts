@@ -33,7 +33,8 @@ export function permissionsOf(fleet: string, identity: Identity): Permissions {
     case "agent":
       return {
         publish: [s.heartbeat(host), `${F}.evt.${host}.>`, s.snapshot(host), `${F}.rpl.${host}.>`],
-        subscribe: [s.all.commandsTo(host), s.all.commandsToAll(), inbox],
+        // its own heartbeats too: that is how it meets another agent of its name
+        subscribe: [s.all.commandsTo(host), s.all.commandsToAll(), s.heartbeat(host), inbox],
         // accepted, then the result, of a command that may take as long as a graceful stop
         allowResponses: { max: 2, expires: "10m" },
       };

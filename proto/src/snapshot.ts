@@ -63,6 +63,21 @@ export interface Heartbeat {
   readonly leaving?: boolean | undefined;
 }
 
+/**
+ * Between agents, on `F.hb.HOST`, the one subject that all agents of a name may use: who holds it? No heartbeat, and
+ * dropped by whoever counts those.
+ */
+export interface HostClaim {
+  readonly v: 1;
+  readonly kind: "claim" | "held";
+  /** Chosen by who asks, repeated by who answers. */
+  readonly id: string;
+  readonly epoch: number;
+  /** Name of the machine, and the agent's pid there. */
+  readonly machine: string;
+  readonly pid: number;
+}
+
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.pipe(v.string(), v.maxLength(1024));
 
@@ -76,6 +91,15 @@ export const heartbeat: Schema<Heartbeat> = v.looseObject({
   load: v.number(),
   backlog: whole,
   leaving: v.optional(v.boolean()),
+});
+
+export const hostClaim: Schema<HostClaim> = v.looseObject({
+  v: v.literal(1),
+  kind: v.picklist(["claim", "held"]),
+  id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
+  epoch: whole,
+  machine: text,
+  pid: whole,
 });
 
 export const hostSnapshot: Schema<HostSnapshot> = v.looseObject({

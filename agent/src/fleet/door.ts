@@ -4,7 +4,7 @@
  *
  * The heartbeat is sent from the agent's main loop: a blocked loop shows as a late host.
  */
-import { loadavg } from "node:os";
+import { hostname, loadavg } from "node:os";
 import {
   type Clock,
   type Heartbeat,
@@ -29,6 +29,7 @@ import type { FleetConfig } from "../config/types.ts";
 import { NatsDoor } from "../doors/nats.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Outbox } from "../events/outbox.ts";
+import { Claim, type Rival } from "./claim.ts";
 import { Complaints } from "./complaints.ts";
 import { agentCredentials } from "./credentials.ts";
 
@@ -42,6 +43,8 @@ const COMPLAIN_MS = 600_000;
 const DRAIN_MS = 2000;
 const RETRY_MS = 2000;
 const REBUILD_MS = 30_000;
+/** An agent that was refused asks again, should the other one be gone. */
+const CLAIM_AGAIN_MS = 10_000;
 
 export interface FleetDoorOptions {
   readonly config: FleetConfig;
@@ -85,9 +88,13 @@ class Door implements FleetDoor {
   readonly #subjects: Subjects;
   readonly #commands: NatsDoor;
   readonly #complaints: Complaints;
+  /** Not cleared by a reconnect, after which they ask again. */
+  readonly #rivals: Complaints;
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   #connection: FleetConnection | null = null;
+  /** The host's name is ours: beats, commands and events go over the connection. */
+  #isServing = false;
   #beat: NodeJS.Timeout | undefined;
   #picture: NodeJS.Timeout | undefined;
   #closing: Promise<void> | null = null;
@@ -100,11 +107,12 @@ class Door implements FleetDoor {
     this.#subjects = new Subjects(options.config.fleet);
     this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers });
     this.#complaints = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
+    this.#rivals = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
     this.#loop = this.#run();
   }
 
   get isConnected(): boolean {
-    return this.#connection?.isConnected === true;
+    return this.#isServing && this.#connection?.isConnected === true;
   }
 
   close(): Promise<void> {
@@ -120,7 +128,7 @@ class Door implements FleetDoor {
     clearTimeout(this.#beat);
     clearTimeout(this.#picture);
     const connection = this.#connection;
-    if (connection?.isConnected === true) {
+    if (connection?.isConnected === true && this.#isServing) {
       await this.#drain(connection);
       this.#sendHeartbeat(true);
     }
@@ -142,22 +150,67 @@ class Door implements FleetDoor {
       try {
         const connection = await this.#connect();
         this.#connection = connection;
-        this.#commands.serve(connection);
-        outbox.attach(connection);
-        this.#isBack();
-        const reason = await connection.closed;
-        if (reason !== null) log.error("the connection to the fleet has ended for good; making a new one", { reason });
+        const rival = await this.#serve(connection);
+        if (rival !== null) {
+          this.#refused(rival);
+          await sleep(CLAIM_AGAIN_MS, this.#stop.signal);
+        }
       } catch (error) {
         if (error instanceof FleetConnectError && error.code === "aborted") return;
         log.error("the fleet cannot be joined", { reason: reasonOf(error) });
         await sleep(REBUILD_MS, this.#stop.signal);
       } finally {
         outbox.detach();
+        this.#isServing = false;
         this.#connection = null;
         clearTimeout(this.#beat);
         clearTimeout(this.#picture);
       }
     }
+  }
+
+  /** Until the connection ends. @returns another agent that holds our name; null: there was none */
+  async #serve(connection: FleetConnection): Promise<Rival | null> {
+    const { outbox, log, clock } = this.#options;
+    let rival: Rival | null = null;
+    using claim = new Claim({
+      ...{ connection, subjects: this.#subjects, host: this.#host, monotonic: () => clock.monotonic() },
+      self: { epoch: outbox.epoch, machine: hostname(), pid: process.pid },
+      onRefused: (other) => this.#refuse(other),
+      onYield: (other) => {
+        rival = other;
+        void connection.close();
+      },
+    });
+    const holder = await claim.take();
+    if (holder !== null || this.#stop.signal.aborted) {
+      await connection.close();
+      return holder;
+    }
+    this.#isServing = true;
+    this.#complaints.clear();
+    log.info("connected to the fleet", { server: connection.server });
+    this.#commands.serve(connection);
+    outbox.attach(connection);
+    this.#isBack();
+    const reason = await connection.closed;
+    if (reason !== null) log.error("the connection to the fleet has ended for good; making a new one", { reason });
+    return rival;
+  }
+
+  /** We are the second of our name: the workers run on, the fleet sees the first. */
+  #refused({ machine, pid }: Rival): void {
+    const { host } = this.#options.config;
+    const text = `another agent is host ${host} in the fleet; give one of the two another 'host' in [fleet]`;
+    if (this.#complaints.isNews(text)) this.#options.log.error(text, { machine, pid });
+  }
+
+  /** We are the first: another one wanted our name. */
+  #refuse({ epoch, machine, pid }: Rival): void {
+    if (!this.#rivals.isNews(`${machine} ${pid} ${epoch}`)) return;
+    const text = "another agent claims this host's name, and was refused";
+    this.#options.log.warning(text, { machine, pid });
+    this.#options.bus.emit({ kind: "host_conflict", watcher: null, data: { machine, pid, epoch } });
   }
 
   #connect(): Promise<FleetConnection> {
@@ -178,9 +231,9 @@ class Door implements FleetDoor {
     const { log, outbox } = this.#options;
     switch (status.kind) {
       case "connected":
+        if (status.isFirst || !this.#isServing) return; // `#serve` goes on with it
         this.#complaints.clear();
         log.info("connected to the fleet", { server: status.server });
-        if (status.isFirst) return; // `#run` goes on with it
         outbox.connected();
         this.#isBack();
         return;
@@ -188,7 +241,7 @@ class Door implements FleetDoor {
         outbox.disconnected();
         clearTimeout(this.#beat);
         clearTimeout(this.#picture);
-        if (!this.#stop.signal.aborted) {
+        if (this.#isServing && !this.#stop.signal.aborted) {
           log.warning("disconnected from the fleet; trying again", { reason: status.reason ?? undefined });
         }
         return;
