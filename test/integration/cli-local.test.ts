@@ -109,6 +109,10 @@ const VERBATIM: readonly (readonly [string, string, string])[] = [
   ["set b max_age 3 send_hup true", '{"status":"ok"}', "ok\n"],
   ["signal b 12 TERM --recursive", '{"status":"ok"}', "ok\n"],
   ["kill b --signum 9 --graceful_timeout 1.5", '{"status":"ok"}', "ok\n"],
+  ["add --start b sleep 9", '{"status":"ok"}', "ok\n"],
+  ["rm b --nostop --waiting", '{"status":"ok"}', "ok\n"],
+  ["reloadconfig --waiting", '{"status":"ok"}', "ok\n"],
+  ["ipython", '{"status":"ok","shell":false,"msg":"no shell here"}', "error: Could not start ipython kernel\n"],
   ["quit --waiting", '{"status":"ok"}', "ok\n"],
 ];
 
@@ -216,9 +220,9 @@ describe("circusctl, local", () => {
     ["help statsu", 2, "circusctl: unknown command 'statsu'; did you mean 'status'?\n"],
     ["--all quit", 2, "circusctl: quit works on the local agent only: without --all, --host and --where\n"],
     [
-      "--all stop web",
+      "--all kill web",
       2,
-      "circusctl: stop would go to all of these hosts together; say so with --at-once, or name them by --host\n",
+      "circusctl: kill would go to all of these hosts together; say so with --at-once, or name them by --host\n",
     ],
   ])("%s: exit %i and one clear line", async (line, code, stderr) => {
     expect(await ctl(line.split(" "))).toMatchObject({ code, stdout: "", stderr });

@@ -136,7 +136,11 @@ class Reader implements AsyncDisposable {
 
 /** What differs between two looks at one moment's state. */
 function settled(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (key, one: unknown) => (["ageMs", "time", "upMs", "freeBytes", "usedBytes"].includes(key) ? null : one)));
+  return JSON.parse(
+    JSON.stringify(value, (key, one: unknown) =>
+      ["ageMs", "time", "upMs", "freeBytes", "usedBytes"].includes(key) ? null : one,
+    ),
+  );
 }
 
 describe("the HTTP door", () => {

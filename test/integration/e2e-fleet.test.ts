@@ -136,7 +136,9 @@ describe("events and uptime", () => {
     const none = await fleet.json<FleetAnswers["events"]>("--all events --actor eve");
     expect(none.rows).toEqual([]);
     const csv = await fleet.ctl("--all events --kind watcher_stopped --csv --utc");
-    expect(csv.stdout).toMatch(/^time,stored,host,.*\r\n20\d\d-.*,web2,\d+,\d+,myworker,watcher_stopped,/);
+    expect(csv.stdout).toMatch(
+      /^time,stored,host,.*\r\n(.*\r\n)*20\d\d-.*,web2,\d+,\d+,myworker,watcher_stopped,.*,admin,/,
+    );
 
     const uptime = await fleet.json<FleetAnswers["uptime"]>("--all uptime myworker --since 1h");
     const [web1, web2] = uptime.rows;

@@ -246,7 +246,7 @@ describe("load", () => {
     const port = Number((await parent.waitForLine(/^port /)).slice(5));
     await using load = startLoad({ port, workers: 8, expect: "Hello, World!\n" });
     await using slow = startLoad({ port, workers: 4, path: "/slow", expect: "Hello, World!\n" });
-    await waitFor(() => load.byWorker.size === 2, { what: "both workers to answer", deadlineMs: 20_000 });
+    await waitFor(() => load.byWorker.size === 2, { what: "both workers to answer", deadlineMs: 60_000 });
     await waitFor(() => slow.byWorker.size > 0, { what: "a slow answer" });
     await run(SH, ["-c", `echo >"${fifo}"`]);
     await waitFor(() => parent.stdout.match(/left 0/g)?.length === 2, { what: "both to leave with 0" });

@@ -28,7 +28,8 @@ describe("wantedAt()", () => {
     ["--endpoint=x ", ["status", "restart"]],
     ["help ", ["status", "rollout"]],
     ["-", ["--endpoint", "--all", "--ssh"]],
-    ["restart web --", ["--waiting", "--match", "--soak", "--endpoint"]],
+    ["restart web --", ["--waiting", "--match", "--endpoint"]],
+    ["--all restart web --", ["--waiting", "--soak", "--endpoint"]],
     ["set web ", ["numprocesses", "stop_signal", "shell"]],
     ["set web shell true ", ["numprocesses"]],
     ["set web stop_signal ", ["TERM", "HUP"]],
@@ -64,7 +65,7 @@ describe("wantedAt()", () => {
 
   it("offers for every verb its options, and never throws", () => {
     for (const { name, options } of VERBS.values()) {
-      expect(words(`${name} --`)).toEqual(expect.arrayContaining(options.map((option) => `--${option.name}`)));
+      expect(words(`--all ${name} --`)).toEqual(expect.arrayContaining(options.map((option) => `--${option.name}`)));
     }
     fc.assert(fc.property(fc.array(fc.string()), (line) => void wantedAt(line)));
   });

@@ -4,7 +4,7 @@
  */
 import { SETTABLE } from "@circus-cluster/proto";
 import { isOption, known, type Request } from "../argv.ts";
-import { GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "../verbs.ts";
+import { FLEET_ONLY, GLOBAL_OPTIONS, type OptionSpec, TOPICS, VERBS, type Verb } from "../verbs.ts";
 
 export interface Candidate {
   readonly word: string;
@@ -72,8 +72,11 @@ function secondWords(topic: string): Offer {
   };
 }
 
-function optionNames(verb: Verb | null): Offer {
-  const some = verb === null ? GLOBAL_OPTIONS : known(verb);
+/** What an agent's verb takes for a fleet only is offered once hosts are chosen: it would be refused before. */
+function optionNames(verb: Verb | null, options: Request["options"]): Offer {
+  const hasScope = ["all", "host", "where"].some((name) => options[name] !== undefined);
+  const isMeant = ({ name }: OptionSpec): boolean => hasScope || verb?.command == null || !FLEET_ONLY.has(name);
+  const some = (verb === null ? GLOBAL_OPTIONS : known(verb)).filter(isMeant);
   return { ...NOTHING, candidates: some.map(({ name, doc }) => ({ word: `--${name}`, doc })) };
 }
 
@@ -157,7 +160,7 @@ export function wantedAt(line: readonly string[]): Wanted {
       }
     }
   }
-  return { ...offerAt(verb, given, open, onlyWords, current), options };
+  return { ...offerAt(verb, given, open, onlyWords, current, options), options };
 }
 
 function offerAt(
@@ -166,9 +169,10 @@ function offerAt(
   open: OptionSpec | null,
   onlyWords: boolean,
   current: string,
+  options: Request["options"],
 ): Offer {
   if (open !== null) return optionValue(open);
-  if (!onlyWords && current.startsWith("-")) return optionNames(verb);
+  if (!onlyWords && current.startsWith("-")) return optionNames(verb, options);
   if (verb !== null) return positional(verb, given);
   const [first, second] = given;
   if (first === undefined) return { ...NOTHING, candidates: firstWords() };
