@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
-  assertNoLeaks();
+  await assertNoLeaks();
 });
 
 interface Doc {

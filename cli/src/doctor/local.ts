@@ -15,7 +15,7 @@ export async function localFindings(settings: Settings): Promise<readonly Findin
   const { endpoint } = settings;
   const status = await ask(settings, "status");
   if (typeof status === "string") return [unreachable(endpoint, status)];
-  const watchers = Object.keys((status["statuses"] ?? {}) as Reply);
+  const watchers = Object.keys(status["statuses"] ?? {});
   const found = [ok("agent", `answers at ${endpoint}, ${watchers.length} watchers`)];
   const picture = await ask(settings, "snapshot");
   const snapshot = typeof picture === "string" ? undefined : (picture["snapshot"] as Reply | undefined);

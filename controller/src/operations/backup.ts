@@ -28,7 +28,7 @@ export async function backup(config: ControllerConfig, directory: string, out: (
     const lines: string[] = [];
     for (const { name } of DATABASES) lines.push(await copy(config.stateDir, partial, name));
     renameSync(partial, target);
-    for (const line of lines) out(`${join(target, line)}`);
+    for (const line of lines) out(join(target, line));
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     if (error instanceof CircusError) throw error;
