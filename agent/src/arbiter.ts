@@ -19,6 +19,7 @@ import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts"
 import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
 import { Intents } from "./arbiter/intents.ts";
 import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./arbiter/membership.ts";
+import { serveNumbers } from "./arbiter/numbers.ts";
 import { Orders } from "./arbiter/orders.ts";
 import { reconfigure } from "./arbiter/reconfigure.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
@@ -104,6 +105,7 @@ export class Arbiter implements AgentView {
     const { pub, sockets, fleet } = foundation;
     this.bus = createEventBus({
       outbox: fleet?.outbox ?? null,
+      count: foundation.metrics?.count,
       publish: (event) => {
         pub.publish(event);
         for (const listener of this.#listeners) listener(event);
@@ -169,14 +171,11 @@ export class Arbiter implements AgentView {
 
   /** Answers commands from now on and starts the watchers; does not wait for them. */
   start(): void {
-    const { door, sockets, stats } = this.#foundation;
+    const { door, sockets } = this.#foundation;
     this.bus.emit({ kind: "agent_started", watcher: null, data: { version: VERSION, pid: process.pid } });
     for (const socket of sockets.list()) this.bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
     door.serve(this.#dispatch);
-    stats?.serve({
-      watchers: () => this.watchers().map((w) => ({ name: w.config.name, pids: w.processes().map(({ pid }) => pid) })),
-      sockets: () => this.sockets(),
-    });
+    serveNumbers(this.#foundation, this, () => this.#fleetDoor?.isConnected === true);
     this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.watchers().length });
     // Each failure is logged by its watcher.
     this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));

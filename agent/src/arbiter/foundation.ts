@@ -5,6 +5,7 @@
 import { CircusError, type Clock, type HostName, type Logger, parseHostName } from "@circus-cluster/proto";
 import type { AgentConfig } from "../config/types.ts";
 import { Discovery } from "../doors/discovery.ts";
+import type { MetricsDoor } from "../doors/metrics.ts";
 import { ZmqDoor } from "../doors/zmq.ts";
 import { ZmqPub } from "../doors/zmq-pub.ts";
 import { ZmqStats } from "../doors/zmq-stats.ts";
@@ -24,6 +25,8 @@ export interface Foundation extends AsyncDisposable {
   readonly pub: ZmqPub;
   /** Null where no statistics are to be published. */
   readonly stats: ZmqStats | null;
+  /** Null where nobody is to scrape it. */
+  readonly metrics: MetricsDoor | null;
   readonly sockets: SocketRegistry;
   /** Null where nothing is kept. */
   readonly stateDir: string | null;
@@ -37,6 +40,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
   let door: ZmqDoor | null = null;
   let pub: ZmqPub | null = null;
   let stats: ZmqStats | null = null;
+  let metrics: MetricsDoor | null = null;
   let sockets: SocketRegistry | null = null;
   let fleet: FleetPlace | null = null;
   let stateDir: StateDir | null = null;
@@ -46,6 +50,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     await door?.close();
     await pub?.close();
     await stats?.close();
+    await metrics?.close();
     await fleet?.outbox.close();
     sockets?.close();
     stateDir?.[Symbol.dispose]();
@@ -56,10 +61,20 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     door = await ZmqDoor.bind(circus.endpoint, circus.endpointOwner, log);
     pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
     if (circus.statsd) stats = await ZmqStats.bind(circus.statsEndpoint, circus.endpointOwner, log);
+    metrics = await openMetrics(config, log);
     sockets = await SocketRegistry.open(config.sockets);
     fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
     discovery = await Discovery.open(circus.multicastEndpoint, circus.endpoint, log);
-    return { door, pub, stats, sockets, stateDir: stateDir?.path ?? null, fleet, [Symbol.asyncDispose]: close };
+    return {
+      door,
+      pub,
+      stats,
+      metrics,
+      sockets,
+      stateDir: stateDir?.path ?? null,
+      fleet,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -70,6 +85,12 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
 function openStateDir(config: AgentConfig): StateDir | null {
   if (config.fleet === null && config.circus.stateDir === null) return null;
   return StateDir.open(stateDirPath(config.circus, process.env, process.getuid?.() ?? 0));
+}
+
+async function openMetrics({ circus }: AgentConfig, log: Logger): Promise<MetricsDoor | null> {
+  if (circus.metrics === null) return null;
+  const { MetricsDoor } = await import("../doors/metrics.ts");
+  return await MetricsDoor.bind(circus.metrics, log);
 }
 
 /** Loaded by need: with it comes the NATS client, for which a plain single host should not pay. */

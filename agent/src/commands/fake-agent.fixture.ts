@@ -171,6 +171,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       statsEndpoint: "tcp://127.0.0.1:5557",
       statsd: false,
       multicastEndpoint: "udp://237.219.251.97:12027",
+      metrics: null,
       checkDelayS: 5,
       warmupDelayS: 0,
       umask: null,

@@ -112,6 +112,7 @@ const CIRCUS: Fields<CircusSection> = {
   statsEndpoint: ["stats_endpoint", "process"],
   statsd: ["statsd", "process"],
   multicastEndpoint: ["multicast_endpoint", "process"],
+  metrics: ["metrics", "process"],
   checkDelayS: ["check_delay", "live"],
   warmupDelayS: ["warmup_delay", "live"],
   umask: ["umask", "live"],

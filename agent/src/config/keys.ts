@@ -92,6 +92,7 @@ export const KEYS: readonly KeySpec[] = [
   circus("debug", "bool", "false", "Output of plugins to the daemon's own"),
   circus("state_dir", "path", null, "Directory of the journal and the outbox"),
   circus("python", "path", "python3", "Program that calls Python hooks, where the watcher has no virtualenv"),
+  circus("metrics", "text", null, "HOST:PORT on loopback where Prometheus finds /metrics"),
   circus("statsd", "bool", "false", "Publish statistics; a stats_endpoint switches it on too"),
   circus("statsd_*", "text", null, "Settings of circusd-stats", IGNORED),
   circus("httpd", "bool", "false", "Run circus-web", IGNORED),

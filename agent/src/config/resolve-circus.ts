@@ -1,5 +1,5 @@
 /** `[circus]` → CircusSection. Pure. */
-import { isLoopbackHost } from "@circus-cluster/proto";
+import { type Address, isLoopbackHost, parseAddress } from "@circus-cluster/proto";
 import { loggerConfigProblem, parseLogOutput } from "./log-output.ts";
 import { parseMulticast } from "./multicast.ts";
 import type { SectionReader } from "./reader.ts";
@@ -25,6 +25,7 @@ export function resolveCircus(reader: SectionReader): CircusSection {
     statsEndpoint: reader.text("stats_endpoint") ?? "",
     statsd,
     multicastEndpoint: multicastEndpoint(reader),
+    metrics: metricsAddress(reader),
     checkDelayS: reader.float("check_delay"),
     warmupDelayS: reader.int("warmup_delay"),
     umask: reader.mask("umask"),
@@ -45,6 +46,17 @@ function multicastEndpoint(reader: SectionReader): string {
     reader.warning("multicast_endpoint", `${quote(text)} is not ${rule}; discovery is off`);
   }
   return text;
+}
+
+function metricsAddress(reader: SectionReader): Address | null {
+  const text = reader.optional("metrics");
+  if (text === null) return null;
+  const address = parseAddress(text);
+  if (address === null) reader.error("metrics", `${quote(text)} is not HOST:PORT, such as 127.0.0.1:9109`);
+  else if (!isLoopbackHost(address.host)) {
+    reader.error("metrics", `${quote(text)} is not a loopback address; use 127.0.0.1:${address.port}`);
+  }
+  return address;
 }
 
 function logOutput(reader: SectionReader): string | null {

@@ -42,6 +42,7 @@ test("an empty file gives Circus's defaults and a warning that nothing will run"
       statsEndpoint: "tcp://127.0.0.1:5557",
       statsd: false,
       multicastEndpoint: "udp://237.219.251.97:12027",
+      metrics: null,
       checkDelayS: 5,
       warmupDelayS: 0,
       umask: null,

@@ -3,6 +3,7 @@
  * Made once by `resolve.ts`; every reader inside the agent takes these types. Source: reference §1.6.
  */
 
+import type { Address } from "@circus-cluster/proto";
 import type { SocketConfig } from "../sockets/types.ts";
 import type { HooksConfig } from "./hooks.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -34,6 +35,8 @@ export interface CircusSection {
   /** Are they? */
   readonly statsd: boolean;
   readonly multicastEndpoint: string;
+  /** Where `/metrics` is served, a loopback address; null: nowhere. */
+  readonly metrics: Address | null;
   /** Seconds; ≤ 0 switches periodic management off. */
   readonly checkDelayS: number;
   /** Seconds between the starts of two watchers. */

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { basename } from "node:path";
 import { performance } from "node:perf_hooks";
+import { readProc } from "../process/proc-read.ts";
 import { cpuTimeText, humanBytes, parseCmdline, parseStat, parseStatus } from "../process/proc-stat.ts";
 import { childrenOf } from "../process/signals.ts";
 
@@ -90,8 +91,8 @@ export class StatsSampler {
 
   /** The same without a look for children. */
   sampleAlone(pid: number, known: Known | null): ProcessRecord | typeof GONE {
-    const stat = parseStat(read(`/proc/${pid}/stat`));
-    const status = stat === null ? null : parseStatus(read(`/proc/${pid}/status`));
+    const stat = parseStat(readProc(`/proc/${pid}/stat`));
+    const status = stat === null ? null : parseStatus(readProc(`/proc/${pid}/status`));
     if (stat === null || status === null) {
       this.#before.delete(pid);
       return this.#isHidden(pid) ? hiddenRecord(pid, known) : GONE;
@@ -102,7 +103,7 @@ export class StatsSampler {
     const isZombie = stat.state === "Z";
     return {
       pid,
-      cmdline: isZombie ? HIDDEN : programName(parseCmdline(read(`/proc/${pid}/cmdline`))),
+      cmdline: isZombie ? HIDDEN : programName(parseCmdline(readProc(`/proc/${pid}/cmdline`))),
       username: this.#users.nameOf(status.uid),
       nice: isZombie ? "Zombie" : stat.nice,
       mem_info1: humanBytes(status.rssBytes),
@@ -134,7 +135,7 @@ export class StatsSampler {
 
   #forgetDead(): void {
     for (const [pid, { startTicks }] of this.#before) {
-      if (parseStat(read(`/proc/${pid}/stat`))?.startTicks !== startTicks) this.#before.delete(pid);
+      if (parseStat(readProc(`/proc/${pid}/stat`))?.startTicks !== startTicks) this.#before.delete(pid);
     }
     this.#sweepAt = Math.max(SWEEP_AT_MIN, 2 * this.#before.size);
   }
@@ -171,15 +172,6 @@ function round(value: number, digits: number): number {
   return Math.round(value * 10 ** digits) / 10 ** digits;
 }
 
-/** Empty where the process has gone. */
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
 /** From the uptime: `btime` of /proc/stat is rounded to a second. */
 function bootTimeS(): number {
   return Date.now() / 1000 - Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
@@ -200,7 +192,7 @@ class UserNames {
     if (mtimeMs === this.#readMs) return;
     this.#readMs = mtimeMs;
     this.#names = new Map();
-    for (const line of read("/etc/passwd").split("\n")) {
+    for (const line of readProc("/etc/passwd").split("\n")) {
       const [name = "", , uid] = line.split(":");
       // Of two names for one number the first counts, as for getpwuid(3).
       if (uid !== undefined && !this.#names.has(Number(uid))) this.#names.set(Number(uid), name);
