@@ -10,17 +10,18 @@ export interface HttpConfig {
 }
 
 export const HTTP_KEYS = ["http", "http_tokens", "http_tls_cert", "http_tls_key"] as const;
-export type HttpKey = (typeof HTTP_KEYS)[number];
+type HttpKey = (typeof HTTP_KEYS)[number];
 
 /** Access to the section's values; what is wrong is collected. */
-export interface HttpReader {
-  text(key: HttpKey): string | null;
-  path(key: HttpKey): string | null;
-  wrong(key: HttpKey, text: string): void;
+interface HttpReader {
+  readonly text: (key: HttpKey) => string | null;
+  readonly path: (key: HttpKey) => string | null;
+  readonly wrong: (key: HttpKey, text: string) => void;
 }
 
 /** Null where HTTP is off. */
-export function readHttp({ text, path, wrong }: HttpReader): HttpConfig | null {
+export function readHttp(reader: HttpReader): HttpConfig | null {
+  const { text, path, wrong } = reader;
   const written = text("http");
   const [tokens, cert, key] = [path("http_tokens"), path("http_tls_cert"), path("http_tls_key")];
   if (tokens !== null) {

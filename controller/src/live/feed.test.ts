@@ -32,17 +32,20 @@ class World {
 /** `event host name state`, as far as there are such. */
 function short({ event, data }: FeedEntry): string {
   const { host, name, state, presence, reason } = JSON.parse(data) as Record<string, string | null>;
-  return [event, host, name, state, presence, reason].filter((word) => word != null).join(" ");
+  return [event, host, name, state, presence, reason].filter((word) => word !== null && word !== undefined).join(" ");
 }
 
-function listen(world: World, lastId: string | null = null): { got: string[]; ids: string[]; leave(): void } {
+function listen(
+  world: World,
+  lastId: string | null | undefined = null,
+): { got: string[]; ids: string[]; leave(): void } {
   const got: string[] = [];
   const ids: string[] = [];
   const take = (entry: FeedEntry): void => {
     got.push(short(entry));
     ids.push(entry.id);
   };
-  const subscription = world.feed.subscribe(lastId, take);
+  const subscription = world.feed.subscribe(lastId ?? null, take);
   for (const entry of subscription.missed) take(entry);
   return { got, ids, leave: () => subscription[Symbol.dispose]() };
 }
@@ -84,11 +87,11 @@ describe("LiveFeed", () => {
     first.leave();
     world.set("a", "online", [["web", "failed"]]);
     vi.advanceTimersByTime(TICK);
-    const back = listen(world, first.ids.at(-1)!);
+    const back = listen(world, first.ids.at(-1));
     world.set("a", "online", [["web", "active"]]);
     vi.advanceTimersByTime(TICK);
     expect(back.got).toEqual(["watcher a web failed", "watcher a web active"]);
-    expect(listen(world, back.ids.at(-1)!).got).toEqual([]);
+    expect(listen(world, back.ids.at(-1)).got).toEqual([]);
     expect(first.got).not.toContain("watcher a web failed");
     world.feed[Symbol.dispose]();
   });
@@ -103,7 +106,7 @@ describe("LiveFeed", () => {
     world.set("a", "online", [["web", "failed"]]);
     vi.advanceTimersByTime(10 * TICK);
     expect(world.looks).toEqual(["a"]);
-    expect(listen(world, first.ids.at(-1)!).got).toEqual(["reset too old"]);
+    expect(listen(world, first.ids.at(-1)).got).toEqual(["reset too old"]);
     expect(listen(world, "another-life-1").got).toEqual(["reset too old"]);
     expect(listen(world, "garbage\n").got).toEqual(["reset too old"]);
     world.feed[Symbol.dispose]();
@@ -118,8 +121,8 @@ describe("LiveFeed", () => {
       vi.advanceTimersByTime(TICK);
     }
     expect(first.got).toHaveLength(2501);
-    expect(listen(world, first.ids[499]!).got).toEqual(["reset too old"]);
-    expect(listen(world, first.ids[501]!).got).toHaveLength(1999);
+    expect(listen(world, first.ids[499]).got).toEqual(["reset too old"]);
+    expect(listen(world, first.ids[501]).got).toHaveLength(1999);
     world.feed[Symbol.dispose]();
   });
 

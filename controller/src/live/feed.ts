@@ -6,11 +6,9 @@
  */
 import type { HostStatus, Millis, RolloutRecord } from "@circus-cluster/proto";
 
-export const FEED_EVENTS = ["reset", "host", "watcher", "watcher_removed", "rollout"] as const;
-
 export interface FeedEntry {
   readonly id: string;
-  readonly event: (typeof FEED_EVENTS)[number];
+  readonly event: "reset" | "host" | "watcher" | "watcher_removed" | "rollout";
   /** One JSON object. */
   readonly data: string;
 }

@@ -8,8 +8,9 @@ import { addToken, type Holder } from "../doors/http/tokens.ts";
  * @throws CircusError with one line where it cannot be kept, or the name has one
  */
 export function makeToken({ http }: Pick<ControllerConfig, "http">, holder: Holder): string {
-  if (http?.tokens == null) {
+  const path = http?.tokens ?? null;
+  if (path === null) {
     throw new CircusError("message", "the file has no 'http' with 'http_tokens', the place of the tokens");
   }
-  return addToken(http.tokens, holder);
+  return addToken(path, holder);
 }

@@ -49,14 +49,17 @@ export function openApi(routes: readonly Route[] = ROUTES): object {
 }
 
 function operation(route: Route): object {
-  const errors = ERROR_STATUSES.map((status) => [status, { $ref: "#/components/responses/Error" }]);
+  const error = { $ref: "#/components/responses/Error" };
+  const errors: Readonly<Record<string, object>> = Object.fromEntries(
+    ERROR_STATUSES.map((status) => [String(status), error]),
+  );
   return {
     operationId: route.kind === "q" || route.kind === "ctl" ? route.verb : route.kind,
     summary: route.summary,
     ...(route.right === "open" ? { security: [] } : {}),
     ...(route.right === "change" ? { description: "Needs the token of an operator." } : {}),
     ...given(route),
-    responses: { 200: answer(route), ...Object.fromEntries(errors) },
+    responses: { 200: answer(route), ...errors },
   };
 }
 

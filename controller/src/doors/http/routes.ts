@@ -14,19 +14,19 @@ interface Common {
 }
 
 /** A page of the door itself. */
-export interface PageRoute extends Common {
+interface PageRoute extends Common {
   readonly kind: "healthz" | "readyz" | "metrics" | "openapi" | "stream";
   readonly method: "GET";
   /** Media type of its answer. */
   readonly type: string;
 }
-export interface QueryRoute extends Common {
+interface QueryRoute extends Common {
   readonly kind: "q";
   readonly method: "GET";
   readonly verb: string;
   readonly parameters: readonly Parameter[];
 }
-export interface ControlRoute extends Common {
+interface ControlRoute extends Common {
   readonly kind: "ctl";
   readonly method: "POST";
   readonly verb: string;

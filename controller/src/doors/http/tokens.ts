@@ -31,7 +31,7 @@ export function hashOf(token: string): string {
 }
 
 /** @throws CircusError `message` with the file and the line of the first mistake */
-export function parseTokens(text: string, path: string): Holders {
+function parseTokens(text: string, path: string): Holders {
   const holders = new Map<string, Holder>();
   const names = new Set<string>();
   for (const [index, line] of text.split("\n").entries()) {
