@@ -22,11 +22,14 @@ import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./
 import { serveNumbers } from "./arbiter/numbers.ts";
 import { Orders } from "./arbiter/orders.ts";
 import { reconfigure } from "./arbiter/reconfigure.ts";
+import { reloadProblem } from "./arbiter/reload-problem.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
+import { realWatcherDeps } from "./arbiter/watcher-deps.ts";
 import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
 import { formatDiagnostics } from "./config/check.ts";
+import type { ConfigPlan } from "./config/diff.ts";
 import type { AgentConfig, CircusSection, LoadResult, WatcherConfig } from "./config/types.ts";
 import type { CircusEvent, EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
@@ -51,7 +54,7 @@ export interface ArbiterOptions {
   readonly nofile: ResourceLimit | null;
   /** Reads the configuration again, for `reloadconfig` and a restart of everything; null: it has no file. */
   readonly reload: (() => LoadResult) | null;
-  /** Takes up what `reloadconfig` changed of the program itself: `loglevel`, `umask`. @default nothing */
+  /** Takes up what `reloadconfig` changed of the program itself, if anything: `loglevel`, `umask`. @default nothing */
   readonly applyCircus?: ((circus: CircusSection, changed: readonly string[]) => void) | undefined;
 }
 
@@ -126,14 +129,11 @@ export class Arbiter implements AgentView {
         watchers: this.#watchers.all().map((one) => showWatcher(one.config, one.status, one.processes())),
       }),
     });
+    const spawn = createSpawner(sockets, this.#outputs, options.nofile);
+    const shared = { sockets, spawn, hub: this.#notifyHub, hooks: this.#hooks, bus: this.bus };
     this.#watchers = new WatcherSet({
-      spawn: createSpawner(sockets, this.#outputs, options.nofile),
-      sockets,
-      outputs: this.#outputs,
-      hub: this.#notifyHub,
-      hooks: this.#hooks,
-      bus: this.bus,
-      log: this.log,
+      depsOf: (log) => realWatcherDeps({ ...shared, log }),
+      ...{ sockets, outputs: this.#outputs, log: this.log },
       intents: this.#intents,
       now: () => clock.monotonic(),
       demandPauseMs: () => Math.max(0, this.config.circus.checkDelayS) * 1000 || DEMAND_PAUSE_MS,
@@ -279,12 +279,15 @@ export class Arbiter implements AgentView {
   async #reloadConfig(cause: Cause): Promise<readonly string[]> {
     this.#checkAlive();
     const next = this.#read();
-    const applyCircus = (circus: CircusSection, changed: readonly string[]): void => {
-      this.#config = { ...next, circus, fleet: this.#config.fleet };
-      if (changed.length > 0) this.#options.applyCircus?.(circus, changed);
+    const world = {
+      ...{ ...this.#membership, sockets: this.#foundation.sockets, log: this.log },
+      apply: (config: AgentConfig, changed: readonly string[]) => {
+        this.#config = config;
+        this.#options.applyCircus?.(config.circus, changed);
+      },
+      problemOf: (plan: ConfigPlan) => reloadProblem(next, plan, this.#descriptors, this.#outputs),
+      checkAlive: () => this.#checkAlive(),
     };
-    const checkAlive = (): void => this.#checkAlive();
-    const world = { ...this.#membership, sockets: this.#foundation.sockets, log: this.log, applyCircus, checkAlive };
     const deferred = await reconfigure(world, this.#config, next, cause);
     if (deferred.length > 0) this.log.warning("in effect only after a restart of circusd", { keys: deferred.join() });
     return deferred;

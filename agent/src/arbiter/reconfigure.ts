@@ -4,11 +4,11 @@
  * be made anew. Old sockets are closed last, when nobody serves them any more.
  */
 import { CircusError, type Logger, reasonOf } from "@circus-cluster/proto";
-import { type ConfigPlan, diffConfig, type Running, type WatcherChange } from "../config/diff.ts";
+import { type ConfigPlan, diffConfig, type WatcherChange } from "../config/diff.ts";
 import { ownSocketNames } from "../config/own-sockets.ts";
-import type { AgentConfig, CircusSection } from "../config/types.ts";
+import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
-import type { SocketRegistry } from "../sockets/registry.ts";
+import type { Fates, SocketRegistry } from "../sockets/registry.ts";
 import type { Cause, WatcherControl } from "../watcher/api.ts";
 import { checkNameIsFree, tellAdded, tellRemoved } from "./membership.ts";
 import type { Orders } from "./orders.ts";
@@ -21,39 +21,50 @@ interface World {
   readonly sockets: SocketRegistry;
   readonly bus: EventBus;
   readonly log: Logger;
-  /** From now on `[circus]` is this; `keys` as written are those that changed. */
-  readonly applyCircus: (circus: CircusSection, keys: readonly string[]) => void;
+  /** From now on the configuration is this; `keys` of `[circus]`, as written, are those that changed. */
+  readonly apply: (config: AgentConfig, keys: readonly string[]) => void;
+  /** Why the plan cannot be carried out, as far as that can be known beforehand; null: it can. */
+  readonly problemOf: (plan: ConfigPlan) => string | null;
   /** @throws CircusError where the agent is about to end. */
   readonly checkAlive: () => void;
 }
 
 interface Change extends WatcherChange {
   readonly watcher: WatcherControl;
+  /** As it was written. */
+  readonly before: WatcherConfig;
 }
 
 /**
  * @param running what the file said last
  * @returns the keys that take effect only when the agent is restarted
- * @throws CircusError `failed`: the sockets could not be opened and nothing has changed, or it names the watchers
- *   that did not come up; all else is done then.
+ * @throws CircusError `failed`: the plan cannot be carried out, or the sockets could not be opened, and nothing has
+ *   changed; or it names the watchers that did not come up, all else being done then. Where the old processes of such
+ *   a one run on, so do their sockets, and the next reload tries again.
  */
 export async function reconfigure(
   world: World,
-  running: Omit<Running, "watchers">,
+  running: Omit<AgentConfig, "watchers">,
   next: AgentConfig,
   cause: Cause,
 ): Promise<readonly string[]> {
   const { watchers, sockets, bus } = world;
-  const socketPlan = diffConfig({ ...running, watchers: [] }, next).sockets;
-  const exchange = await sockets.exchange(socketPlan).catch((error: unknown) => {
+  const planNow = (): ConfigPlan => {
+    const written = watchers.all().map((watcher) => watchers.writtenOf(watcher));
+    return diffConfig({ ...running, watchers: written }, next);
+  };
+  const draft = planNow();
+  const problem = world.problemOf(draft);
+  if (problem !== null) throw new CircusError("failed", problem);
+  const exchange = await sockets.exchange(draft.sockets).catch((error: unknown) => {
     throw new CircusError("failed", reasonOf(error), { cause: error });
   });
   // What was added or removed while the sockets were opened counts too.
-  const before = watchers.all().map((watcher) => watchers.writtenOf(watcher));
-  const plan = diffConfig({ ...running, watchers: before }, next);
+  const plan = planNow();
+  const applied: AgentConfig = { ...next, circus: plan.circus, fleet: running.fleet };
   const failed = new Set<string>();
   try {
-    world.applyCircus(plan.circus, plan.applied);
+    world.apply(applied, plan.applied);
     for (const socket of sockets.list()) {
       if (exchange.opened.includes(socket.name)) bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
     }
@@ -61,7 +72,12 @@ export async function reconfigure(
     await changeWatchers(world, plan, next, cause, failed);
     return plan.deferred;
   } finally {
-    exchange.retire(stillServed(next, failed));
+    const fates = fatesOf(next, failed);
+    exchange.retire(fates);
+    // The next reload finds these changed again.
+    const kept = running.sockets.filter(({ name }) => fates.kept.has(name));
+    const socketsNow = next.sockets.map((socket) => kept.find(({ name }) => name === socket.name) ?? socket);
+    if (kept.length > 0) world.apply({ ...applied, sockets: socketsNow }, []);
   }
 }
 
@@ -84,7 +100,7 @@ function tell(bus: EventBus, { applied, deferred, sockets, watchers }: ConfigPla
   });
 }
 
-/** @param failed gets the names of those whose old processes may run on */
+/** @param failed gets the names of those whose old processes run on */
 async function changeWatchers(
   world: World,
   { watchers: plan }: ConfigPlan,
@@ -112,8 +128,9 @@ async function changeWatchers(
     const watcher = watchers.find(change.name);
     const written = next.watchers.find(({ name }) => name === change.name);
     if (watcher === undefined || written === undefined) return [];
+    const before = watchers.writtenOf(watcher);
     watchers.rewrite(watcher, written);
-    return [{ ...change, watcher }];
+    return [{ ...change, watcher, before }];
   });
   const inPlace = changes.filter(({ renewal }) => renewal === "none");
   await allDone(
@@ -126,8 +143,10 @@ async function changeWatchers(
   const renewAndStart = async (watcher: WatcherControl): Promise<void> => {
     const change = renewalOf.get(watcher);
     if (change !== undefined) {
+      const old = watcher.processes().map(({ pid }) => pid);
       await apply(world, change, cause).catch((error: unknown) => {
-        failed.add(change.name);
+        if (watcher.processes().some(({ pid }) => old.includes(pid))) failed.add(change.name);
+        watchers.rewrite(watcher, change.before);
         throw error;
       });
     }
@@ -173,8 +192,12 @@ async function removeAll({ watchers, orders, bus }: World, names: readonly strin
   }
 }
 
-/** Sockets whose old processes could not be replaced, and go on serving. */
-function stillServed({ watchers, sockets }: AgentConfig, failed: ReadonlySet<string>): ReadonlySet<string> {
+/** Of the sockets whose old processes could not be replaced, and go on serving. */
+function fatesOf({ watchers, sockets }: AgentConfig, failed: ReadonlySet<string>): Fates {
   const names = sockets.map(({ name }) => name);
-  return new Set(watchers.filter(({ name }) => failed.has(name)).flatMap((watcher) => ownSocketNames(watcher, names)));
+  const namesOf = (some: readonly WatcherConfig[]): ReadonlySet<string> =>
+    new Set(some.flatMap((watcher) => ownSocketNames(watcher, names)));
+  const serving = namesOf(watchers.filter(({ name }) => failed.has(name)));
+  const taken = namesOf(watchers.filter(({ name }) => !failed.has(name)));
+  return { serving, kept: new Set([...serving].filter((name) => !taken.has(name))) };
 }

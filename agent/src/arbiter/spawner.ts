@@ -21,11 +21,15 @@ const NOBODY_SET: User = { name: "", uid: 0, gid: 0 };
 type Refused = Extract<SpawnResult, { ok: false }>;
 type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
-/** @param nofile the descriptor limit that processes get; null: the agent's own */
+/**
+ * @param nofile the descriptor limit that processes get; null: the agent's own
+ * @param start makes the process
+ */
 export function createSpawner(
   sockets: SocketRegistry,
   outputs: Outputs,
   nofile: ResourceLimit | null,
+  start: typeof spawnProcess = spawnProcess,
 ): WatcherDeps["spawn"] {
   return ({ config, wid }, onExit) => {
     const credentials = credentialsOf(config);
@@ -63,7 +67,7 @@ export function createSpawner(
         fds: config.useSockets ? [...fds.values()] : [],
         nofile,
       };
-      const result = spawnProcess(spec, ({ code, signal }) => {
+      const result = start(spec, ({ code, signal }) => {
         exited(); // first its last words, then its end
         onExit({ code, signal: signal === null ? null : (SIGNALS[signal] ?? null) });
       });

@@ -21,7 +21,7 @@ interface World {
 }
 
 /** All but what is between this watcher and the others. */
-type OwnDeps = Omit<
+export type OwnDeps = Omit<
   WatcherDeps,
   "healthTurned" | "statusTurned" | "configTurned" | "outputAtRest" | "intend" | "escalate"
 >;

@@ -4,9 +4,6 @@
  */
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
-import type { EventBus } from "../events/api.ts";
-import type { NotifyHub } from "../health/notify.ts";
-import type { HookHost } from "../hooks/host.ts";
 import type { Outputs } from "../output/outputs.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherControl } from "../watcher/api.ts";
@@ -16,15 +13,13 @@ import { createWatcher } from "../watcher/watcher.ts";
 import { Demand } from "./demand.ts";
 import { Dependencies } from "./dependencies.ts";
 import type { Intents } from "./intents.ts";
-import { realWatcherDeps } from "./watcher-deps.ts";
+import type { OwnDeps } from "./watcher-deps.ts";
 
 interface World {
-  readonly spawn: WatcherDeps["spawn"];
+  /** What one watcher needs of the world outside the set. */
+  readonly depsOf: (log: Logger) => OwnDeps;
   readonly sockets: SocketRegistry;
   readonly outputs: Outputs;
-  readonly hub: NotifyHub;
-  readonly hooks: HookHost;
-  readonly bus: EventBus;
   readonly log: Logger;
   readonly intents: Intents;
   /** Monotonic ms. */
@@ -88,16 +83,20 @@ export class WatcherSet {
 
   /** Makes one, stopped. */
   add(config: WatcherConfig): WatcherControl {
-    const { spawn, sockets, outputs, hub, hooks, bus, intents, giveUp } = this.#world;
+    const { depsOf, outputs, intents, giveUp } = this.#world;
     const log = this.#world.log.child({ watcher: config.name });
     const deps: WatcherDeps = {
-      ...realWatcherDeps({ spawn, sockets, hub, hooks, bus, log }),
+      ...depsOf(log),
       healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
       statusTurned: (status) => {
         if (status === "stopped") outputs.rest(config.name);
         this.#demand.turned(watcher);
       },
-      configTurned: (changed) => outputs.configure(changed),
+      configTurned: (changed) => {
+        outputs.configure(changed);
+        // At once: a restart that is a part of the change would wait for what it no longer depends on.
+        watcher.dependenciesChanged(this.#dependencies.unmet(changed));
+      },
       outputAtRest: () => outputs.atRest(config.name),
       intend: (intent) => intents.set(config.name, intent),
       escalate: (reason) => giveUp(config.name, reason),
@@ -116,7 +115,6 @@ export class WatcherSet {
 
   /** Its configuration, or a socket of its own, is another one now. */
   changed(watcher: WatcherControl): void {
-    watcher.dependenciesChanged(this.#dependencies.unmet(watcher.config));
     this.#demand.changed(watcher);
   }
 

@@ -23,7 +23,7 @@ export interface SocketPlan {
 }
 
 /** How the processes get what only new ones can take up. */
-export type Renewal =
+type Renewal =
   /** They need not: it is read where it is needed. */
   | "none"
   /** New ones beside the old ones on the same sockets; the old ones go when the new ones are healthy. */
@@ -150,7 +150,7 @@ export function diffConfig(running: Running, next: Running): ConfigPlan {
   const circusKeys = changedFields(CIRCUS, running.circus, next.circus);
   const isLive = (field: keyof CircusSection): boolean => CIRCUS[field][1] === "live";
   const sockets = diffSockets(running.sockets, next.sockets);
-  const watchers = diffWatchers(running.watchers, next, sockets);
+  const watchers = diffWatchers(running, next, sockets);
   // A plugin's command line has the endpoints, which the agent does not change in this life.
   const isMoved = circusKeys.some((field) => field === "endpoint" || field === "pubsubEndpoint");
   const isMisled = ({ name }: WatcherChange): boolean => isMoved && name.startsWith("plugin:");
@@ -186,24 +186,30 @@ function diffSockets(before: readonly SocketConfig[], after: readonly SocketConf
   };
 }
 
-function diffWatchers(before: readonly WatcherConfig[], next: Running, sockets: SocketPlan): ConfigPlan["watchers"] {
-  const old = new Map(before.map((watcher) => [watcher.name, watcher]));
+function diffWatchers(running: Running, next: Running, sockets: SocketPlan): ConfigPlan["watchers"] {
+  const old = new Map(running.watchers.map((watcher) => [watcher.name, watcher]));
   const names = new Set(next.watchers.map(({ name }) => name));
-  const socketNames = next.sockets.map(({ name }) => name);
   const rebound = new Set(sockets.rebound.map(({ name }) => name));
+  const ownOf = (watcher: WatcherConfig, { sockets: all }: Running): readonly string[] =>
+    ownSocketNames(
+      watcher,
+      all.map(({ name }) => name),
+    );
   return {
     added: next.watchers.filter(({ name }) => !old.has(name)),
-    removed: before.map(({ name }) => name).filter((name) => !names.has(name)),
+    removed: [...old.keys()].filter((name) => !names.has(name)),
     changed: next.watchers.flatMap((watcher) => {
       const was = old.get(watcher.name);
       if (was === undefined) return [];
-      const onNewSocket = ownSocketNames(watcher, socketNames).some((name) => rebound.has(name));
-      return diffWatcher(was, watcher, onNewSocket) ?? [];
+      const own = ownOf(watcher, next);
+      // One that names none has them all, so that one more, or less, is its matter too.
+      const onOthers = own.some((name) => rebound.has(name)) || !isSame(ownOf(was, running), own);
+      return diffWatcher(was, watcher, onOthers) ?? [];
     }),
   };
 }
 
-/** @param onNewSocket one of its sockets is another one now */
+/** @param onNewSocket its sockets are not the same as before */
 function diffWatcher(was: WatcherConfig, is: WatcherConfig, onNewSocket: boolean): WatcherChange | null {
   const fields = changedFields(WATCHER, strip(was), strip(is));
   if (fields.length === 0 && !onNewSocket) return null;

@@ -4,7 +4,8 @@
  * ones are closed when their processes are done with them.
  */
 import { chmodSync, renameSync, rmSync } from "node:fs";
-import { type BoundSocket, openSocket, resolveHost, SocketError } from "./bind.ts";
+import { reasonOf } from "@circus-cluster/proto";
+import { type BoundSocket, openSocket, removeSocketFile, resolveHost, SocketError } from "./bind.ts";
 import * as sys from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -14,8 +15,16 @@ export interface Opened {
   readonly host: string;
 }
 
-/** The socket files that were put aside for new ones of the same path. */
-type Aside = ReadonlyMap<string, string>;
+/** New sockets, the old ones being open still. */
+export interface Beside {
+  readonly opened: readonly Opened[];
+  /** Closes a new one again: its old one is as it was before. */
+  readonly giveUp: (opened: Opened) => void;
+  /** The same for all. */
+  readonly undo: () => void;
+  /** Removes the files that were put aside for new ones of the same path. */
+  readonly settle: () => void;
+}
 
 /**
  * Opens all, or none.
@@ -23,15 +32,21 @@ type Aside = ReadonlyMap<string, string>;
  * @param outgoing what is to be closed soon: a new one may have its address
  * @throws SocketError for the first that cannot be opened; the old ones are as they were.
  */
-export async function openBeside(
-  configs: readonly SocketConfig[],
-  outgoing: readonly BoundSocket[],
-): Promise<{ readonly opened: readonly Opened[]; readonly settle: () => void; readonly undo: () => void }> {
+export async function openBeside(configs: readonly SocketConfig[], outgoing: readonly BoundSocket[]): Promise<Beside> {
   const hosts = await Promise.all(configs.map(resolveHost));
   const aside = new Map<string, string>();
   const opened: Opened[] = [];
+  const giveUp = ({ socket }: Opened): void => {
+    const { path } = socket.config;
+    if (path !== null) removeSocketFile(path);
+    sys.close(socket.fd);
+    const kept = path === null ? undefined : aside.get(path);
+    if (path !== null && kept !== undefined) renameSync(kept, path);
+    if (path !== null) aside.delete(path);
+  };
   const undo = (): void => {
-    for (const { socket } of opened) sys.close(socket.fd);
+    for (const one of opened) giveUp(one);
+    // Put aside for one that could not be opened.
     for (const [path, kept] of aside) renameSync(kept, path);
     shareAddresses(outgoing, false);
   };
@@ -45,7 +60,11 @@ export async function openBeside(
     undo();
     throw error;
   }
-  return { opened, settle: () => removeAll(aside), undo };
+  const settle = (): void => {
+    for (const kept of aside.values()) rmSync(kept, { force: true });
+    aside.clear();
+  };
+  return { opened, giveUp, undo, settle };
 }
 
 function openAt(
@@ -77,27 +96,30 @@ function openAt(
   return { ...shared, config };
 }
 
-function shareAddresses(sockets: readonly BoundSocket[], on: boolean): void {
+/** While it may be shared, another of the same user can be bound to the address too. */
+export function shareAddresses(sockets: readonly BoundSocket[], on: boolean): void {
   for (const { fd, config } of sockets) {
     if (config.path === null && !config.soReuseport) sys.setOption(fd, "SO_REUSEPORT", on ? 1 : 0);
   }
 }
 
-function removeAll(aside: Aside): void {
-  for (const kept of aside.values()) rmSync(kept, { force: true });
-}
-
-/** Options that an open socket can take over. Returns it under its new configuration. */
+/**
+ * Options that an open socket can take over. Returns it under its new configuration.
+ *
+ * @throws SocketError with one line
+ */
 export function tune(socket: BoundSocket, config: SocketConfig): BoundSocket {
   const { fd, address, config: before } = socket;
-  const isUnbound = before.soReuseport;
-  if (!isUnbound) {
+  if (before.soReuseport) return { config, fd, address }; // it is not bound
+  try {
+    if ("path" in address && config.umask !== before.umask) chmodSync(address.path, 0o777 & ~config.umask);
     sys.setNonBlocking(fd, !config.blocking);
     const isListening = config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET";
     if (isListening && config.backlog !== before.backlog) sys.listen(fd, config.backlog);
-    if ("path" in address && config.umask !== before.umask) chmodSync(address.path, 0o777 & ~config.umask);
+    return { config, fd, address };
+  } catch (error) {
+    throw new SocketError(`socket '${config.name}': cannot be changed: ${reasonOf(error)}`, { cause: error });
   }
-  return { config, fd, address };
 }
 
 /**

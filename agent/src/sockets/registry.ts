@@ -2,7 +2,7 @@
 import { lstatSync } from "node:fs";
 import type { SocketPlan } from "../config/diff.ts";
 import { type BoundSocket, openSocket, removeSocketFile, resolveHost } from "./bind.ts";
-import { openBeside, retire, tune } from "./exchange.ts";
+import { openBeside, retire, shareAddresses, tune } from "./exchange.ts";
 import { close } from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -17,24 +17,38 @@ export type SocketItem =
     }
   | { readonly fd: number; readonly name: string; readonly backlog: number; readonly path: string };
 
+/** Of old sockets whose processes could not be replaced, by name. */
+export interface Fates {
+  /** Processes that inherited it go on serving it, beside those of the new one. */
+  readonly serving: ReadonlySet<string>;
+  /** It stays in place of the new one, which nobody serves. */
+  readonly kept: ReadonlySet<string>;
+}
+
 /** New sockets that are open, and have their names; the old ones are open still. */
 export interface Exchange {
   /** Names of the sockets that are new, or another one than before. */
   readonly opened: readonly string[];
   /**
-   * Closes the old ones; once. Where one has a name in `serving`, processes that inherited it go on serving it,
-   * else nobody can connect to it any more.
+   * Closes the old ones; once. Nobody can connect to them any more, but where {@link Fates} has their name.
    */
-  retire(serving: ReadonlySet<string>): void;
+  retire(fates: Fates): void;
+}
+
+interface Place {
+  /** What the configured host stands for. */
+  readonly host: string;
+  /** Which file an AF_UNIX socket made. */
+  readonly inode: number | undefined;
 }
 
 export class SocketRegistry implements Disposable {
   readonly #sockets = new Map<string, BoundSocket>();
-  readonly #hosts = new Map<string, string>();
-  /** Which file each AF_UNIX socket made. */
-  readonly #inodes = new Map<string, number | undefined>();
+  readonly #places = new Map<string, Place>();
   /** Without a name already, but open still. */
   readonly #outgoing = new Set<BoundSocket>();
+  /** Ends an exchange that is under way. */
+  #settle: () => void = () => undefined;
 
   /**
    * Binds all, in name order; when one fails all are closed again.
@@ -66,24 +80,39 @@ export class SocketRegistry implements Disposable {
     const incoming = [...plan.added, ...plan.rebound].map(withPossibleOptions);
     const names = new Set([...plan.removed, ...plan.rebound.map(({ name }) => name)]);
     const outgoing = this.all().filter(({ config }) => names.has(config.name));
-    const { opened, settle } = await openBeside(incoming, outgoing);
-    const files = new Map(outgoing.map(({ config: { name } }) => [name, this.#inodes.get(name)]));
-    for (const config of plan.tuned.map(withPossibleOptions)) {
-      const socket = this.#sockets.get(config.name);
-      if (socket !== undefined) this.#sockets.set(config.name, tune(socket, config));
+    const beside = await openBeside(incoming, outgoing);
+    const { opened } = beside;
+    const places = new Map(outgoing.map((socket) => [socket, this.#placeOf(socket)]));
+    try {
+      for (const config of plan.tuned.map(withPossibleOptions)) {
+        const socket = this.#sockets.get(config.name);
+        if (socket !== undefined) this.#sockets.set(config.name, tune(socket, config));
+      }
+    } catch (error) {
+      beside.undo();
+      throw error;
     }
     for (const { socket, host } of opened) this.#take(socket, host);
-    settle();
-    const retireAll = (serving: ReadonlySet<string>): void => {
+    for (const socket of outgoing) this.#outgoing.add(socket);
+    this.#settle = beside.settle;
+    const retireAll = ({ serving, kept }: Fates): void => {
       for (const socket of outgoing.splice(0)) {
         if (!this.#outgoing.delete(socket)) continue; // closed with all the others meanwhile
         const { name } = socket.config;
-        if ("path" in socket.address) removeOwnFile(socket.address.path, files.get(name));
+        const place = places.get(socket);
+        const successor = opened.find((one) => one.socket.config.name === name);
+        if (kept.has(name) && successor !== undefined && place !== undefined) {
+          beside.giveUp(successor);
+          shareAddresses([socket], false);
+          this.#put(socket, place);
+          continue;
+        }
+        if ("path" in socket.address) removeOwnFile(socket.address.path, place?.inode);
         retire(socket, !serving.has(name));
         if (this.#sockets.get(name)?.fd === socket.fd) this.#sockets.delete(name);
       }
+      beside.settle();
     };
-    for (const socket of outgoing) this.#outgoing.add(socket);
     return { opened: opened.map(({ socket }) => socket.config.name), retire: retireAll };
   }
 
@@ -103,7 +132,7 @@ export class SocketRegistry implements Disposable {
    * @throws SocketError as {@link openSocket}.
    */
   openForSpawn(socket: BoundSocket): BoundSocket {
-    return openSocket(socket.config, this.#hosts.get(socket.config.name) ?? socket.config.host);
+    return openSocket(socket.config, this.#placeOf(socket).host);
   }
 
   /** Sorted by descriptor. */
@@ -117,18 +146,26 @@ export class SocketRegistry implements Disposable {
   close(): void {
     for (const { fd } of this.#outgoing) if (!this.all().some((socket) => socket.fd === fd)) close(fd);
     this.#outgoing.clear();
+    this.#settle();
     for (const [name, { fd, address }] of this.#sockets) {
       this.#sockets.delete(name);
-      if ("path" in address) removeOwnFile(address.path, this.#inodes.get(name));
+      if ("path" in address) removeOwnFile(address.path, this.#places.get(name)?.inode);
       close(fd);
     }
   }
 
   #take(socket: BoundSocket, host: string): void {
-    const { name, path } = socket.config;
-    this.#sockets.set(name, socket);
-    this.#hosts.set(name, host);
-    if (path !== null) this.#inodes.set(name, inodeOf(path));
+    const { path } = socket.config;
+    this.#put(socket, { host, inode: path === null ? undefined : inodeOf(path) });
+  }
+
+  #put(socket: BoundSocket, place: Place): void {
+    this.#sockets.set(socket.config.name, socket);
+    this.#places.set(socket.config.name, place);
+  }
+
+  #placeOf({ config }: BoundSocket): Place {
+    return this.#places.get(config.name) ?? { host: config.host, inode: undefined };
   }
 
   [Symbol.dispose](): void {

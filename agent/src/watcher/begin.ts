@@ -2,12 +2,15 @@
  * What each command does when its turn comes: it sets the goal or the configuration, and the job that waits
  * for it (I1). Pure.
  */
+import type { Cause } from "./api.ts";
 import { lower } from "./hooks.ts";
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
 import { missing, refills } from "./reconcile.ts";
 import { type Command, type Intent, isLive, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
+
+type Configure = Extract<Command, { kind: "configure" }>;
 
 /** Makes a request the job, or answers it at once where there is nothing to wait for. */
 export function begin(turn: Turn, request: Request): void {
@@ -186,20 +189,35 @@ function beginSet(turn: Turn, request: Request, options: Readonly<Record<string,
  * The file's new values hold whatever becomes of the processes. One that is stopped stays so: whether it is to run
  * is not for its configuration to say.
  */
-function beginConfigure(turn: Turn, request: Request, command: Extract<Command, { kind: "configure" }>): void {
-  const { changes, keys, renewal } = command;
-  const merged = { ...turn.state.config, ...changes };
-  // More processes than the file says, by `incr`, are none of a singleton.
-  const config = merged.singleton ? { ...merged, numprocesses: Math.min(1, merged.numprocesses) } : merged;
+function beginConfigure(turn: Turn, request: Request, command: Configure): void {
+  const { renewal } = command;
   const isStopped = turn.state.status === "stopped";
   open(turn, renewal === "none" || isStopped ? "resize" : renewal, request);
-  turn.patch({ config });
-  if (config.lifecycle.healthcheck === null) acquit(turn);
-  turn.emit("watcher_updated", { options: keys, numprocesses: config.numprocesses });
+  adopt(turn, request.cause, command);
   if (isStopped) finish(turn);
   else if (renewal === "reload") renew(turn, request, "overlap");
   else if (renewal === "restart") lower(turn);
   else fit(turn);
+}
+
+/**
+ * At once, while the job is a start that waits for what it depends on: what it depends on may be what changes, and
+ * there is no process to renew.
+ */
+export function configureWaiting(turn: Turn, { ticket, cause }: Request, command: Configure): void {
+  adopt(turn, cause, command);
+  const { job, config } = turn.state;
+  if (job !== null) turn.patch({ job: { ...job, left: config.numprocesses } });
+  turn.reply(ticket, turn.done());
+}
+
+function adopt(turn: Turn, cause: Cause, { changes, keys }: Configure): void {
+  const merged = { ...turn.state.config, ...changes };
+  // More processes than the file says, by `incr`, are none of a singleton.
+  const config = merged.singleton ? { ...merged, numprocesses: Math.min(1, merged.numprocesses) } : merged;
+  turn.patch({ config });
+  if (config.lifecycle.healthcheck === null) acquit(turn);
+  turn.emit("watcher_updated", { options: keys, numprocesses: config.numprocesses }, cause);
 }
 
 /** Nobody checks them any more: what was ill counts as alive again. */

@@ -6,11 +6,11 @@
  * J2  A `stop` does not wait: it overtakes the job and every queued command that would start something.
  * J3  A `kill` does not queue: it is the help against a process that hangs.
  */
-import { begin } from "./begin.ts";
+import { begin, configureWaiting } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
 import { finish, raise, refuse } from "./job.ts";
 import { beginStop, ordinaryStop, signalOnce } from "./life.ts";
-import { count, missing, wanted } from "./reconcile.ts";
+import { count, isWaiting, missing, wanted } from "./reconcile.ts";
 import {
   type Command,
   isLive,
@@ -40,6 +40,10 @@ export function onCommand(turn: Turn, request: Request): void {
       if (pids.includes(process.pid)) signalOnce(turn, process, signum);
     }
     turn.reply(request.ticket, turn.done());
+    return;
+  }
+  if (isAsked(request, "configure") && isWaiting(turn.state)) {
+    configureWaiting(turn, request, request.command);
     return;
   }
   const isStop = request.command.kind === "stop";

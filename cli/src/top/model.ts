@@ -10,7 +10,7 @@ export const HISTORY_MAX = 60;
 const FILTER_MAX = 64;
 
 /** By which key and by which word each order goes. */
-export const SORTS = { c: "cpu", m: "mem", a: "age", n: "name", t: "restarts" } as const;
+const SORTS = { c: "cpu", m: "mem", a: "age", n: "name", t: "restarts" } as const;
 export type Sort = (typeof SORTS)[keyof typeof SORTS];
 
 export interface Size {
