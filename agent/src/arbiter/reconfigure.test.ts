@@ -97,6 +97,8 @@ describe("a graceful reload that fails", () => {
     expect([arbiter.pids("web"), arbiter.inode("u")]).toEqual([pids, inode]);
     expect([statSync(`${dir}/u.sock`).ino, readdirSync(dir)]).toEqual([file, ["u.sock"]]);
     expect(arbiter.sockets.get("u")?.config.type).toBe("SOCK_STREAM");
+    // The successor of an old one is as it was.
+    expect(arbiter.find("web").config.args).toBe("");
 
     arbiter.broken.clear();
     expect(await arbiter.reload(next)).toEqual([]);

@@ -143,10 +143,12 @@ async function changeWatchers(
   const renewAndStart = async (watcher: WatcherControl): Promise<void> => {
     const change = renewalOf.get(watcher);
     if (change !== undefined) {
-      const old = watcher.processes().map(({ pid }) => pid);
-      await apply(world, change, cause).catch((error: unknown) => {
-        if (watcher.processes().some(({ pid }) => old.includes(pid))) failed.add(change.name);
-        watchers.rewrite(watcher, change.before);
+      const old = { pids: watcher.processes().map(({ pid }) => pid), config: watcher.config };
+      await apply(world, change, cause).catch(async (error: unknown) => {
+        if (watcher.processes().some(({ pid }) => old.pids.includes(pid))) {
+          failed.add(change.name);
+          await restore(world, change, old.config, cause);
+        }
         throw error;
       });
     }
@@ -172,6 +174,14 @@ async function changeWatchers(
 function mayStart({ watcher, keys, renewal }: Change): boolean {
   const isStarting = ["autostart", "numprocesses", "on_demand"].some((key) => keys.includes(key));
   return renewal !== "none" || isStarting || watcher.snapshot().state === "failed";
+}
+
+/** Its old processes run on, so it is what it was: their successors are to be as they are, and the next reload tries again. */
+async function restore(world: World, change: Change, config: WatcherConfig, cause: Cause): Promise<void> {
+  const fields = Object.keys(change.changes) as (keyof WatcherConfig)[];
+  const changes = Object.fromEntries(fields.map((field) => [field, config[field]]));
+  world.watchers.rewrite(change.watcher, change.before);
+  await apply(world, { ...change, changes, renewal: "none" }, cause);
 }
 
 async function apply({ watchers }: World, { watcher, ...change }: Change, cause: Cause): Promise<void> {

@@ -49,12 +49,23 @@ export async function resolveHost(config: SocketConfig): Promise<string> {
   }
 }
 
+interface OpenOptions {
+  /** How far it goes. @default "listening", where it is of a type that does */
+  readonly until?: "open" | "bound" | "listening";
+  /** Between the two: it has its address, but gets no connection yet. */
+  readonly beforeListening?: () => void;
+}
+
 /**
- * A socket bound to `host` (from {@link resolveHost}) and listening, unless `isBound` is false; close-on-exec.
+ * A socket bound to `host` (from {@link resolveHost}) and listening; close-on-exec.
  *
  * @throws SocketError with one line; nothing stays open.
  */
-export function openSocket(config: SocketConfig, host: string, isBound = true): BoundSocket {
+export function openSocket(
+  config: SocketConfig,
+  host: string,
+  { until = "listening", beforeListening }: OpenOptions = {},
+): BoundSocket {
   const address: sys.Address = config.path === null ? { host, port: config.port } : { path: config.path };
   let fd = -1;
   try {
@@ -62,10 +73,11 @@ export function openSocket(config: SocketConfig, host: string, isBound = true): 
     sys.setOption(fd, "SO_REUSEADDR", 1);
     if (config.soReuseport) sys.setOption(fd, "SO_REUSEPORT", 1);
     if (config.interface !== null) sys.bindToDevice(fd, config.interface);
-    if (!isBound) return { config, fd, address };
+    if (until === "open") return { config, fd, address };
     bindTo(fd, config, address);
     sys.setNonBlocking(fd, !config.blocking);
-    if (config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET") sys.listen(fd, config.backlog);
+    beforeListening?.();
+    if (until === "listening" && doesListen(config)) sys.listen(fd, config.backlog);
     return { config, fd, address: sys.socketName(fd) };
   } catch (error) {
     if (fd >= 0) sys.close(fd);
@@ -74,6 +86,11 @@ export function openSocket(config: SocketConfig, host: string, isBound = true): 
     const why = TEXTS[error.code] ?? `${error.syscall} failed`;
     throw new SocketError(`socket '${config.name}': cannot bind ${where}: ${why} (${error.code})`, { cause: error });
   }
+}
+
+/** The others have no connections. */
+export function doesListen({ type }: SocketConfig): boolean {
+  return type === "SOCK_STREAM" || type === "SOCK_SEQPACKET";
 }
 
 function bindTo(fd: number, config: SocketConfig, address: sys.Address): void {

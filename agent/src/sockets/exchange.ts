@@ -5,7 +5,7 @@
  */
 import { chmodSync, renameSync, rmSync } from "node:fs";
 import { reasonOf } from "@circus-cluster/proto";
-import { type BoundSocket, openSocket, removeSocketFile, resolveHost, SocketError } from "./bind.ts";
+import { type BoundSocket, doesListen, openSocket, removeSocketFile, resolveHost, SocketError } from "./bind.ts";
 import * as sys from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -51,7 +51,6 @@ export async function openBeside(configs: readonly SocketConfig[], outgoing: rea
     shareAddresses(outgoing, false);
   };
   try {
-    shareAddresses(outgoing, true);
     for (const [i, config] of configs.entries()) {
       const host = hosts[i] ?? config.host;
       opened.push({ socket: openAt(config, host, outgoing, aside), host });
@@ -83,15 +82,22 @@ function openAt(
     }
     return openSocket(config, host);
   }
-  if (config.soReuseport) return openSocket(config, host, false);
+  // Two of one user may share an address if both say so when the second is bound. Where the first says no more when
+  // the second listens, the kernel does not spread connections over the two: the newer one gets them all.
+  shareAddresses(outgoing, true);
+  const beforeListening = (): void => shareAddresses(outgoing, false);
+  if (config.soReuseport) {
+    // Once one was bound beside the old one, those of the processes may be.
+    if (doesListen(config)) sys.close(openSocket(config, host, { until: "bound", beforeListening }).fd);
+    return openSocket(config, host, { until: "open" });
+  }
   try {
-    return openSocket(config, host);
+    return openSocket(config, host, { beforeListening });
   } catch (error) {
     const isInUse = error instanceof SocketError && (error.cause as Partial<sys.SyscallError>).code === "EADDRINUSE";
     if (!isInUse) throw error;
   }
-  // The kernel lets two of one user share an address; the newer one gets the connections from then on.
-  const shared = openSocket({ ...config, soReuseport: true }, host);
+  const shared = openSocket({ ...config, soReuseport: true }, host, { beforeListening });
   sys.setOption(shared.fd, "SO_REUSEPORT", 0);
   return { ...shared, config };
 }
@@ -114,8 +120,7 @@ export function tune(socket: BoundSocket, config: SocketConfig): BoundSocket {
   try {
     if ("path" in address && config.umask !== before.umask) chmodSync(address.path, 0o777 & ~config.umask);
     sys.setNonBlocking(fd, !config.blocking);
-    const isListening = config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET";
-    if (isListening && config.backlog !== before.backlog) sys.listen(fd, config.backlog);
+    if (doesListen(config) && config.backlog !== before.backlog) sys.listen(fd, config.backlog);
     return { config, fd, address };
   } catch (error) {
     throw new SocketError(`socket '${config.name}': cannot be changed: ${reasonOf(error)}`, { cause: error });
@@ -127,8 +132,7 @@ export function tune(socket: BoundSocket, config: SocketConfig): BoundSocket {
  * with it. Without `forAll` they go on serving it.
  */
 export function retire({ fd, config }: BoundSocket, forAll: boolean): void {
-  const isListening = config.type === "SOCK_STREAM" || config.type === "SOCK_SEQPACKET";
-  if (forAll && isListening && !config.soReuseport) {
+  if (forAll && doesListen(config) && !config.soReuseport) {
     try {
       sys.shutdown(fd);
     } catch {

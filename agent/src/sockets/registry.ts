@@ -61,7 +61,7 @@ export class SocketRegistry implements Disposable {
     try {
       for (const config of sorted.map(withPossibleOptions)) {
         const host = await resolveHost(config);
-        registry.#take(openSocket(config, host, !config.soReuseport), host);
+        registry.#take(openSocket(config, host, { until: config.soReuseport ? "open" : "listening" }), host);
       }
       return registry;
     } catch (error) {
