@@ -6,7 +6,7 @@ import type { Cause } from "./api.ts";
 import { lower } from "./hooks.ts";
 import { finish, nextGeneration, open, raise } from "./job.ts";
 import { applyOptions, SINGLETON_TEXT } from "./options.ts";
-import { missing, refills } from "./reconcile.ts";
+import { isStalled, missing, refills } from "./reconcile.ts";
 import { type Command, type Intent, isLive, isRunning, type Request, SIGHUP, type WatcherState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -130,12 +130,15 @@ function hangUp(turn: Turn, request: Request): void {
   });
 }
 
-function renew(turn: Turn, request: Request, goal: "overlap" | "sequence"): void {
+/** Of a singleton there are never two, not even for the time of a reload. */
+function renew(turn: Turn, request: Request, wantedGoal: "overlap" | "sequence"): void {
+  const goal = turn.state.config.singleton ? "sequence" : wantedGoal;
   turn.patch({ goal, generation: nextGeneration(turn.state, request), reason: null, isFailed: false });
 }
 
 function beginResize(turn: Turn, request: Request, to: number): void {
-  const { config, status } = turn.state;
+  const { config } = turn.state;
+  const isIdle = isAtRest(turn.state);
   const numprocesses = Math.max(0, Math.trunc(to));
   if (config.singleton && numprocesses > 1) {
     turn.reply(request.ticket, { kind: "refused", code: "conflict", reason: SINGLETON_TEXT });
@@ -146,8 +149,13 @@ function beginResize(turn: Turn, request: Request, to: number): void {
     turn.patch({ config: { ...config, numprocesses } });
     turn.emit("watcher_updated", { numprocesses });
   }
-  if (status === "stopped") finish(turn);
+  if (isIdle) finish(turn);
   else fit(turn);
+}
+
+/** Nothing of it runs: what its configuration becomes is only remembered. */
+function isAtRest(state: WatcherState): boolean {
+  return state.status === "stopped" || isStalled(state);
 }
 
 /**
@@ -174,12 +182,13 @@ function beginSet(turn: Turn, request: Request, options: Readonly<Record<string,
     return;
   }
   const { config, needsReload } = applied;
+  const isIdle = isAtRest(turn.state);
   open(turn, needsReload ? "reload" : "resize", request);
   turn.patch({ config });
   for (const _key of Object.keys(options)) turn.publish("updated");
   // Names only: values may be secrets (design §7).
   turn.emit("watcher_updated", { options: Object.keys(options), numprocesses: config.numprocesses });
-  if (turn.state.status === "stopped") finish(turn);
+  if (isIdle) finish(turn);
   // `send_hup` would leave the processes with their old command, so a set always renews them.
   else if (needsReload) renew(turn, request, "overlap");
   else fit(turn);
@@ -191,24 +200,13 @@ function beginSet(turn: Turn, request: Request, options: Readonly<Record<string,
  */
 function beginConfigure(turn: Turn, request: Request, command: Configure): void {
   const { renewal } = command;
-  const isStopped = turn.state.status === "stopped";
-  open(turn, renewal === "none" || isStopped ? "resize" : renewal, request);
+  const isIdle = isAtRest(turn.state);
+  open(turn, renewal === "none" || isIdle ? "resize" : renewal, request);
   adopt(turn, request.cause, command);
-  if (isStopped) finish(turn);
+  if (isIdle) finish(turn);
   else if (renewal === "reload") renew(turn, request, "overlap");
   else if (renewal === "restart") lower(turn);
   else fit(turn);
-}
-
-/**
- * At once, while the job is a start that waits for what it depends on: what it depends on may be what changes, and
- * there is no process to renew.
- */
-export function configureWaiting(turn: Turn, { ticket, cause }: Request, command: Configure): void {
-  adopt(turn, cause, command);
-  const { job, config } = turn.state;
-  if (job !== null) turn.patch({ job: { ...job, left: config.numprocesses } });
-  turn.reply(ticket, turn.done());
 }
 
 function adopt(turn: Turn, cause: Cause, { changes, keys }: Configure): void {

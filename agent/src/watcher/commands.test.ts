@@ -1,6 +1,7 @@
 /** What the commands on a watcher do, told as stories in a simulated world; each names its reference section. */
 import { describe, expect, it } from "vitest";
 import { NOBODY } from "./state.ts";
+import type { Watcher } from "./watcher.ts";
 import { ANNA, WALL_START, World } from "./world.fixture.ts";
 
 const GRACEFUL = { graceful: true, sequential: false, newerThan: null };
@@ -141,6 +142,31 @@ describe("reload (reference §2.7, design §3)", () => {
     world.die(103);
     await world.pass(10_000);
     expect([reload.state, world.pids]).toEqual(["done", [104, 105]]);
+  });
+
+  it.each(["reload", "set"])("of a singleton by `%s`: never two at once, even for a moment", async (verb) => {
+    const world = await new World({ numprocesses: 1, singleton: true }).started();
+    const renew = (w: Watcher): Promise<unknown> =>
+      verb === "set" ? w.set(NOBODY, { cmd: "slow" }) : w.reload(NOBODY, GRACEFUL);
+    const reload = world.ask(renew, false);
+    await world.pass(5000);
+    expect(pub(world.take()).filter((line) => line !== "updated")).toEqual([
+      ...["kill 101", "reap 101 -15", "spawn 102", "reload"],
+    ]);
+    expect(reload.state).toBe("done");
+  });
+
+  it("graceful: never more than 2N at once; what is still on its way out goes first", async () => {
+    const world = await new World({ cmd: "stubborn", gracefulTimeoutS: 5 }).started();
+    world.ask((w) => w.kill(NOBODY, 101, null, 20));
+    world.ask((w) => w.reload(NOBODY, GRACEFUL));
+    await world.pass(8000);
+    expect(world.pids).toEqual([101, 103, 104]);
+    const again = world.ask((w) => w.reload(NOBODY, GRACEFUL));
+    await world.pass(11_000);
+    expect([world.pids, again.state]).toEqual([[101, 103, 104, 105], "waiting"]);
+    await world.pass(20_000);
+    expect([world.pids, again.state]).toEqual([[105, 106], "done"]);
   });
 
   it("send_hup: SIGHUP, the processes stay and count as new", async () => {

@@ -146,7 +146,8 @@ export function failSafe(
   turn.emit("watcher_failed", { reason });
   dropCalls(turn, () => true);
   const processes = state.processes.filter((process) => process.kind !== "spawning" || !process.isAsking);
-  turn.patch({ goal: "held", reason, isFailed: true, job: null, queue: [], kills: [], vacancies: [], processes });
+  turn.patch({ goal: "held", reason, isFailed: true, isUnasked: false });
+  turn.patch({ job: null, queue: [], kills: [], vacancies: [], processes });
   if (input.kind === "spawned") onSpawned(turn, input);
   const subject = "wid" in input ? state.processes.find((process) => process.wid === input.wid) : undefined;
   const isGone =

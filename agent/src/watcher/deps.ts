@@ -57,7 +57,7 @@ export interface WatcherDeps {
   /** Synchronous; `onExit` is called once, later, and never where the result is not `ok`. */
   spawn(request: SpawnRequest, onExit: (exit: ProcessExit) => void): SpawnResult;
   signal(pid: number, signum: number): void;
-  /** To the process group that `pid` leads. */
+  /** To the process group that `pid` leads, and to its descendants that left it. */
   killGroup(pid: number, signum: number): void;
   /** To the direct children of `pid`; returns their pids. */
   signalChildren(pid: number, signum: number): readonly number[];

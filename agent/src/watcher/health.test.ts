@@ -1,5 +1,6 @@
 /** Health, dependencies, intent and on_failed in the simulated world (design §3). */
 import { describe, expect, it } from "vitest";
+import { type HookConfig, NO_HOOKS } from "../config/hooks.ts";
 import { type HealthcheckConfig, type Lifecycle, PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import { initialState, NOBODY } from "./state.ts";
@@ -96,6 +97,8 @@ describe("health checks", () => {
   });
 });
 
+const RENEWED = { name: "web", changes: { gracefulTimeoutS: 1 }, keys: ["x"], renewal: "restart" } as const;
+
 describe("depends_on", () => {
   it("a start waits until all is healthy, says for what, and an outage later does not stop it", async () => {
     const world = make({ dependsOn: ["db", "cache"] });
@@ -112,6 +115,57 @@ describe("depends_on", () => {
     world.die(101);
     await world.pass(100);
     expect(world.pids).toEqual([102, 103]);
+  });
+
+  it("what changes the configuration does not wait with a start", async () => {
+    const world = make({ dependsOn: ["db"] });
+    const start = world.ask((w) => w.start(NOBODY));
+    const restart = world.ask((w) => w.restart(NOBODY, null));
+    const asked = [
+      world.ask((w) => w.set(NOBODY, { cmd: "slow" })),
+      world.ask((w) => w.addProcesses(NOBODY, 1)),
+      world.ask((w) => w.configure(NOBODY, RENEWED)),
+    ];
+    await world.pass(10);
+    expect([...asked.map(({ state }) => state), start.state, restart.state]).toEqual([
+      ...["done", "done", "done"],
+      ...["waiting", "waiting"],
+    ]);
+    expect([world.watcher.config.cmd, world.watcher.status, world.pids]).toEqual(["slow", "starting", []]);
+    world.watcher.dependenciesChanged([]);
+    await world.pass(5000);
+    expect([start.state, restart.state, world.pids.length]).toEqual(["done", "done", 3]);
+  });
+
+  it("a start of which nothing is left to start ends, and waits again when there is", async () => {
+    const world = make({ dependsOn: ["db"] });
+    const start = world.ask((w) => w.start(NOBODY));
+    world.ask((w) => w.setNumprocesses(NOBODY, 0));
+    await world.pass(10);
+    expect([start.state, world.watcher.status]).toEqual(["done", "stopped"]);
+    world.ask((w) => w.setNumprocesses(NOBODY, 1));
+    world.ask((w) => w.start(NOBODY));
+    await world.pass(10);
+    expect([world.watcher.status, world.pids]).toEqual(["starting", []]);
+    world.watcher.dependenciesChanged([]);
+    expect(world.pids).toHaveLength(1);
+  });
+
+  it("hooks that the file brings while it waits are asked too, and those it takes away are not", async () => {
+    const before_start: HookConfig = { target: { kind: "command", line: "x" }, ignore: false, text: "exec: x" };
+    const hooked = { byName: { before_start }, timeoutMs: 1000 };
+    for (const [before, after] of [
+      [NO_HOOKS, hooked],
+      [hooked, NO_HOOKS],
+    ] as const) {
+      const world = make({ dependsOn: ["db"] }, { hooks: before });
+      world.ask((w) => w.start(NOBODY));
+      world.ask((w) => w.configure(NOBODY, { ...RENEWED, changes: { hooks: after } }));
+      world.watcher.dependenciesChanged([]);
+      await world.pass(10);
+      expect(world.take().includes("hook before_start")).toBe(after === hooked);
+      expect([world.watcher.status, world.pids.length]).toEqual(["active", 2]);
+    }
   });
 
   it("a stop ends the waiting", async () => {

@@ -1,6 +1,7 @@
 /** Hooks in the life of a watcher, told as stories in a simulated world (reference §2.3–2.5, §2.10). */
 import { describe, expect, it } from "vitest";
 import type { HookName, HooksConfig } from "../config/hooks.ts";
+import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import { CALLS_MAX } from "./hooks.ts";
 import { type HookOutcome, NOBODY } from "./state.ts";
@@ -82,6 +83,66 @@ describe("before_start and after_start", () => {
       );
       expect(start.state).toBe(ignore ? "done" : "refused");
       expect(made.watcher.status).toBe(ignore ? "active" : "stopped");
+    }
+  });
+
+  it("wait for what the watcher depends on, and are asked once", async () => {
+    const made = world(["before_start"], { lifecycle: { ...PLAIN_LIFECYCLE, dependsOn: ["db"] } });
+    const start = made.ask((w) => w.start(NOBODY));
+    await made.pass(60_000);
+    expect(made.take()).toEqual([]);
+    expect(made.watcher.snapshot()).toMatchObject({ state: "starting", reason: "waits for 'db' to be healthy" });
+    made.watcher.dependenciesChanged([]);
+    await made.pass(10);
+    expect([made.take(), made.pids, made.timersPending]).toEqual([["hook check", "hook before_start"], [], 1]);
+    // An outage while the hook is at work holds the first process back, and asks nobody again.
+    made.watcher.dependenciesChanged(["db"]);
+    made.reply(YES);
+    await made.pass(10);
+    expect([made.watcher.status, made.pids]).toEqual(["starting", []]);
+    made.watcher.dependenciesChanged([]);
+    await made.pass(10);
+    expect([start.state, made.take()]).toEqual(["done", ["hook_success", "spawn 101", "start"]]);
+    expect(kinds(made).filter((kind) => kind.startsWith("watcher_"))).toEqual(["watcher_starting", "watcher_started"]);
+  });
+
+  it("a no after waiting for a dependency is told, since the start was; a stop ends waiting and asking", async () => {
+    const lifecycle = { ...PLAIN_LIFECYCLE, dependsOn: ["db"] };
+    const made = world(["before_start", "before_stop"], { lifecycle });
+    const start = made.ask((w) => w.start(NOBODY));
+    made.watcher.dependenciesChanged([]);
+    await made.pass(10);
+    made.reply(NO);
+    await made.pass(0);
+    expect([start.state, made.watcher.status, made.timersPending]).toEqual(["refused", "stopped", 0]);
+    expect(made.take()).toEqual(["hook check", "hook before_start", "hook_success", "stop"]);
+    expect(kinds(made)).toEqual(["watcher_starting", "watcher_stopped"]);
+
+    for (const unmet of [["db"], []]) {
+      const other = world(["before_start"], { lifecycle });
+      const waiting = other.ask((w) => w.start(NOBODY));
+      other.watcher.dependenciesChanged(unmet);
+      await other.pass(10);
+      const stop = other.ask((w) => w.stop(NOBODY));
+      other.watcher.dependenciesChanged([]);
+      await other.pass(10);
+      expect([waiting.state, stop.state, other.watcher.status, other.calls]).toEqual([
+        "refused",
+        "done",
+        "stopped",
+        [],
+      ]);
+    }
+  });
+
+  it("that fail end an agent whose life hangs on the watcher", async () => {
+    for (const broken of ["check", "before_start"] as const) {
+      const made = world(["before_start"], { lifecycle: { ...PLAIN_LIFECYCLE, onFailed: "quit" } });
+      made.answer = ({ call }) => ({ outcome: call.hook === broken ? FAILED : YES, afterMs: 0 });
+      made.ask((w) => w.start(NOBODY));
+      await made.pass(10);
+      expect(made.watcher.snapshot().state).toBe("failed");
+      expect(made.escalated).toEqual([broken === "check" ? "it threw" : "hook before_start failed: it threw"]);
     }
   });
 

@@ -173,7 +173,11 @@ export function lower(turn: Turn): void {
     if (hook === "after_spawn" && subject?.pid !== null && subject !== null) announce(turn, subject.pid);
   }
   dropCalls(turn, (call) => isEntry(call) || MOOT.has(call.hook));
-  turn.patch({ goal: "down", processes: turn.state.processes.filter((p) => p.kind !== "spawning" || !p.isAsking) });
+  turn.patch({
+    goal: "down",
+    isUnasked: false,
+    processes: turn.state.processes.filter((p) => p.kind !== "spawning" || !p.isAsking),
+  });
   if (turn.state.status === "starting" || turn.state.status === "active") {
     turn.become("stopping");
     callHook(turn, "before_stop");

@@ -23,8 +23,24 @@ export function raise(turn: Turn): void {
     finish(turn); // nothing to run: it stays stopped (reference §2.3, 5)
     return;
   }
-  if (Object.keys(state.config.hooks.byName).length > 0) callHook(turn, "check");
-  else beginStarting(turn);
+  if (state.unmet.length > 0) {
+    // What a hook may look for is what the watcher depends on: that comes first.
+    turn.patch({ isUnasked: true });
+    beginStarting(turn);
+  } else if (!askHooks(turn)) beginStarting(turn);
+}
+
+/** Where there are hooks, can they be called? */
+function askHooks(turn: Turn): boolean {
+  return Object.keys(turn.state.config.hooks.byName).length > 0 && callHook(turn, "check");
+}
+
+/** Asks the hooks that {@link raise} put off, once nothing is unmet any more; true where something changed. */
+export function askLate(turn: Turn): boolean {
+  if (!turn.state.isUnasked || turn.state.unmet.length > 0) return false;
+  turn.patch({ isUnasked: false });
+  askHooks(turn);
+  return true;
 }
 
 /** The hooks can be called. */
@@ -32,17 +48,21 @@ export function onChecked(turn: Turn): void {
   if (!callHook(turn, "before_start")) beginStarting(turn);
 }
 
-/** A hook will not have it started: it stays stopped, without an event (reference §2.3, 3). */
+/**
+ * A hook will not have it started: it stays stopped, without an event (reference §2.3, 3). One that waited for what it
+ * depends on was said to be starting, and so is said to have stopped.
+ */
 export function stayStopped(turn: Turn, reason: string, isFailed: boolean): void {
-  turn.patch({ reason, isFailed });
-  if (isFailed) turn.emit("watcher_failed", { reason });
+  turn.patch({ reason, isFailed, goal: "down" });
+  if (turn.state.status === "starting") turn.become("stopped");
+  else if (isFailed) turn.tellFailed();
   refuse(turn, "failed", reason);
 }
 
 /** From stopped to starting: a new generation. */
 export function beginStarting(turn: Turn): void {
   const { state } = turn;
-  if (state.job === null) return;
+  if (state.job === null || state.status === "starting") return;
   turn.patch({
     goal: "up",
     generation: nextGeneration(state, state.job.request),

@@ -5,12 +5,13 @@
  * J1  Every request gets exactly one reply, and loses its place when it gets it.
  * J2  A `stop` does not wait: it overtakes the job and every queued command that would start something.
  * J3  A `kill` does not queue: it is the help against a process that hangs.
+ * J4  What changes the configuration does not wait behind a start that is stalled: it may be the help.
  */
-import { begin, configureWaiting } from "./begin.ts";
+import { begin } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
-import { finish, raise, refuse } from "./job.ts";
+import { askLate, finish, raise, refuse } from "./job.ts";
 import { beginStop, ordinaryStop, signalOnce } from "./life.ts";
-import { count, isWaiting, missing, wanted } from "./reconcile.ts";
+import { count, isStalled, missing, wanted } from "./reconcile.ts";
 import {
   type Command,
   isLive,
@@ -40,10 +41,6 @@ export function onCommand(turn: Turn, request: Request): void {
       if (pids.includes(process.pid)) signalOnce(turn, process, signum);
     }
     turn.reply(request.ticket, turn.done());
-    return;
-  }
-  if (isAsked(request, "configure") && isWaiting(turn.state)) {
-    configureWaiting(turn, request, request.command);
     return;
   }
   const isStop = request.command.kind === "stop";
@@ -118,7 +115,22 @@ export function advance(turn: Turn): boolean {
     return true;
   }
   if (state.job === null) return hasRunOut(state) ? lowered(turn) : beginNext(turn);
-  return settleJob(turn, state.job);
+  return changeStalled(turn, state.job) || settleJob(turn, state.job);
+}
+
+const CHANGES: ReadonlySet<Command["kind"]> = new Set(["set", "configure", "resize", "resize_by"]);
+
+/** J4. */
+function changeStalled(turn: Turn, job: Job): boolean {
+  if (!isStalled(turn.state)) return false;
+  const change = turn.state.queue.find(({ command }) => CHANGES.has(command.kind));
+  if (change === undefined) return false;
+  turn.patch({ queue: turn.state.queue.filter((waiting) => waiting !== change) });
+  begin(turn, change);
+  const { numprocesses } = turn.state.config;
+  turn.patch({ job: { ...job, left: numprocesses } });
+  if (numprocesses === 0) lower(turn); // nothing to start any more
+  return true;
 }
 
 /** `respawn = False` and the last process is gone (reference §2.7). */
@@ -152,6 +164,7 @@ function settleJob(turn: Turn, job: Job): boolean {
       else finish(turn);
       return true;
     case "up":
+      if (askLate(turn)) return true;
       if (job.failure !== null) refuse(turn, "failed", job.failure);
       else if (isCalling(state, "after_start") || !isUpJobDone(state, job)) return false;
       // Its answer ends the job.

@@ -41,15 +41,25 @@ const actions = fc.oneof(
     ),
   },
   {
+    weight: 1,
+    arbitrary: fc.boolean().map((sequential) =>
+      action(`spoilt reload ${sequential}`, async (w) => {
+        w.ask((x) => x.reload(NOBODY, { graceful: true, sequential, newerThan: null }));
+        await w.pass(50);
+        w.die(Math.max(0, ...w.pids));
+      }),
+    ),
+  },
+  {
     weight: 8,
     arbitrary: fc.oneof(
-      fc.constant(action("start", (w) => void w.ask((x) => x.start(NOBODY)))),
-      fc.constant(action("stop", (w) => void w.ask((x) => x.stop(NOBODY)))),
-      fc.constant(action("stop by hand", (w) => void w.ask((x) => x.stop(ANNA, { why: null })))),
+      fc.constant(action("start", (w) => void w.ask((x) => x.start(NOBODY), false))),
+      fc.constant(action("stop", (w) => void w.ask((x) => x.stop(NOBODY), false))),
+      fc.constant(action("stop by hand", (w) => void w.ask((x) => x.stop(ANNA, { why: null }), false))),
       fc.boolean().map((isNewer) =>
         action(`restart ${isNewer}`, (w) => {
           const { generation } = w.watcher.snapshot();
-          w.ask((x) => x.restart(NOBODY, isNewer ? generation - 1 : null));
+          w.ask((x) => x.restart(NOBODY, isNewer ? generation - 1 : null), false);
         }),
       ),
       fc.record({ graceful: fc.boolean(), sequential: fc.boolean() }).map((options) =>
@@ -59,10 +69,10 @@ const actions = fc.oneof(
       ),
       fc
         .integer({ min: 0, max: 4 })
-        .map((n) => action(`size ${n}`, (w) => void w.ask((x) => x.setNumprocesses(NOBODY, n)))),
+        .map((n) => action(`size ${n}`, (w) => void w.ask((x) => x.setNumprocesses(NOBODY, n), false))),
       fc
         .integer({ min: -2, max: 2 })
-        .map((n) => action(`add ${n}`, (w) => void w.ask((x) => x.addProcesses(NOBODY, n)))),
+        .map((n) => action(`add ${n}`, (w) => void w.ask((x) => x.addProcesses(NOBODY, n), false))),
       fc
         .constantFrom<Record<string, unknown>[]>(
           { cmd: "nosuch" },
@@ -82,14 +92,22 @@ const actions = fc.oneof(
         .map(([i, timeout]) =>
           action(
             `kill #${i} ${String(timeout)}`,
-            (w) => void w.ask((x) => x.kill(NOBODY, w.pids[i] ?? null, null, timeout)),
+            (w) => void w.ask((x) => x.kill(NOBODY, w.pids[i] ?? null, null, timeout), false),
           ),
         ),
     ),
   },
 );
 
-const histories = fc.array(actions, { maxLength: 40 });
+const up = action("up", async (w) => {
+  w.watcher.dependenciesChanged([]);
+  w.ask((x) => x.start(NOBODY), false);
+  await w.pass(3000);
+});
+/** Half of them begin with a watcher that runs. */
+const histories = fc
+  .tuple(fc.boolean(), fc.array(actions, { maxLength: 40 }))
+  .map(([isUp, history]) => (isUp ? [up, ...history] : history));
 const CHECK: HealthcheckConfig = {
   probe: { type: "tcp", host: "::1", port: "1" },
   ...{ intervalMs: 5000, timeoutMs: 2000, retries: 3, startPeriodMs: 30_000 },

@@ -86,11 +86,36 @@ export function isWaiting(state: WatcherState): boolean {
   return state.status === "starting" && state.processes.length === 0 && state.unmet.length > 0;
 }
 
+/** Its hooks have still to say whether it may start. */
+function isEntering(state: WatcherState): boolean {
+  return state.isUnasked || isCalling(state, "check") || isCalling(state, "before_start");
+}
+
+/**
+ * It is not getting on: what it depends on is not healthy, or its program cannot be spawned. That may never end. Nothing
+ * of it runs, so its configuration can change as on one that is stopped.
+ */
+export function isStalled(state: WatcherState): boolean {
+  const { job, status, processes, calls, isUnasked, spawnFailures } = state;
+  if (job?.kind !== "start" || status !== "starting" || processes.length > 0 || calls.length > 0) return false;
+  return isUnasked || spawnFailures > 0 || isWaiting(state);
+}
+
+/** New processes beside the old ones, and beside some that are still on their way out since before: these first. */
+function isCrowded(state: WatcherState): boolean {
+  const { goal, processes, config } = state;
+  return goal === "overlap" && processes.length >= 2 * config.numprocesses && count(state, isLeaving) > 0;
+}
+
+function isLeaving(process: ProcessState): boolean {
+  return process.kind === "stopping";
+}
+
 /** The next spawn that the goal asks for, due or not; null while one is under way (I3) or none is wanted. */
 function nextSpawn(state: WatcherState): NextSpawn | null {
   // The next one comes when the hook has said what becomes of the last.
   if (spawningSlot(state) !== null || isCalling(state, "after_spawn")) return null;
-  if (isWaiting(state)) return null;
+  if (isWaiting(state) || isEntering(state) || isCrowded(state)) return null;
   const lacking = missing(state);
   if (lacking === 0) return null;
   const fillsVacancy = state.goal !== "overlap" && state.vacancies.length >= lacking;

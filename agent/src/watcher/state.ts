@@ -224,6 +224,8 @@ export interface WatcherState {
   readonly intent: Intent | null;
   /** Watchers that it depends on and that are not healthy. While there are any, it does not begin to start. */
   readonly unmet: readonly string[];
+  /** Once that is healthy, its hooks have still to be asked whether it may start. */
+  readonly isUnasked: boolean;
   /** Last trouble, for people; null where all is well. */
   readonly reason: string | null;
   /** Stopped because it could not run, not because it was told. */
@@ -326,6 +328,7 @@ export function initialState(config: WatcherConfig, intent: Intent | null = null
     warmNotBeforeMs: 0,
     intent,
     unmet: config.lifecycle.dependsOn,
+    isUnasked: false,
     reason: null,
     isFailed: false,
     job: null,

@@ -82,7 +82,7 @@ export class Turn {
   /** The only place where the status changes, and so the only one that announces it. */
   become(status: CircusStatus): void {
     this.patch({ status });
-    const { config, generation, intent, reason, isFailed, spawnFailures } = this.state;
+    const { generation, intent, isFailed } = this.state;
     switch (status) {
       case "starting":
         this.emit("watcher_starting", { generation });
@@ -96,16 +96,19 @@ export class Turn {
         return;
       case "stopped":
         this.publish("stop");
-        if (isFailed)
-          this.emit("watcher_failed", { reason, ...(spawnFailures > 0 ? { attempts: spawnFailures } : {}) });
+        if (isFailed) this.tellFailed();
         else this.emit("watcher_stopped", intent === null ? {} : { reason: intentText(intent) });
-        if (isFailed && config.lifecycle.onFailed === "quit") {
-          this.ask({ kind: "escalate", reason: reason ?? "it failed" });
-        }
         return;
       default:
         return status satisfies never;
     }
+  }
+
+  /** It rests because it could not run. Whose end that is, is to end. */
+  tellFailed(): void {
+    const { config, reason, spawnFailures } = this.state;
+    this.emit("watcher_failed", { reason, ...(spawnFailures > 0 ? { attempts: spawnFailures } : {}) });
+    if (config.lifecycle.onFailed === "quit") this.ask({ kind: "escalate", reason: reason ?? "it failed" });
   }
 
   /**

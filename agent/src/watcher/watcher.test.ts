@@ -286,6 +286,15 @@ describe("a spawn that fails (reference §2.5, design §3)", () => {
     expect([world.watcher.status, world.timersPending]).toEqual(["stopped", 0]);
   });
 
+  it("is helped by a new command, which takes effect at once (max_retry = -1)", async () => {
+    const world = new World({ cmd: "nosuch", maxRetry: -1 });
+    const start = world.ask((w) => w.start(NOBODY));
+    await world.pass(60_000);
+    const set = world.ask((w) => w.set(NOBODY, { cmd: "run", numprocesses: 3 }));
+    await world.pass(0);
+    expect([set.state, start.state, world.pids.length, world.watcher.status]).toEqual(["done", "done", 3, "active"]);
+  });
+
   it("beside processes that run leaves them alone and goes on trying", async () => {
     const world = await new World().started();
     world.failSpawns = 9;

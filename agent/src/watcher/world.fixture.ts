@@ -11,7 +11,7 @@ import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Cause } from "./api.ts";
 import type { HealthWatch, HookRequest, ProcessExit, TellHook, WatcherDeps } from "./deps.ts";
-import { type HookOutcome, type Intent, NOBODY, SIGKILL } from "./state.ts";
+import { type HookOutcome, type Intent, NOBODY, SIGHUP, SIGKILL } from "./state.ts";
 import { createWatcher, type Watcher } from "./watcher.ts";
 
 export const TEST_CONFIG: WatcherConfig = {
@@ -122,6 +122,10 @@ export class World {
   spawnAttempts = 0;
   /** The largest `numprocesses` so far. */
   sizeMax: number;
+  /** Commands under way during which new processes may run beside the old ones. */
+  #overlaps = 0;
+  /** Pids that were asked to go. */
+  readonly #asked = new Set<number>();
   #lastPid = 100;
   #lastOrder = 0;
   readonly #due = new Set<Due>();
@@ -132,13 +136,22 @@ export class World {
     this.watcher = createWatcher(full, { ...this.#deps(), ...overrides });
   }
 
-  /** Runs a command and remembers what becomes of it. */
-  ask<T>(run: (watcher: Watcher) => Promise<T>): Outcome {
+  /**
+   * Runs a command and remembers what becomes of it.
+   *
+   * @param mayOverlap it may bring new processes up beside the old ones
+   */
+  ask<T>(run: (watcher: Watcher) => Promise<T>, mayOverlap = true): Outcome {
     const outcome: Outcome = { state: "waiting", value: undefined };
     this.outcomes.push(outcome);
+    if (mayOverlap) this.#overlaps++;
+    const settle = (state: Outcome["state"], value: unknown): void => {
+      Object.assign(outcome, { state, value });
+      if (mayOverlap) this.#overlaps--;
+    };
     run(this.watcher).then(
-      (value) => Object.assign(outcome, { state: "done", value }),
-      (error: unknown) => Object.assign(outcome, { state: "refused", value: error }),
+      (value) => settle("done", value),
+      (error: unknown) => settle("refused", error),
     );
     this.check();
     return outcome;
@@ -200,8 +213,21 @@ export class World {
     if (this.watcher.status === "stopped" && known.length > 0) fail("stopped with processes");
     if (this.calls.length > 1) fail("two hooks at once");
     if (this.checks.size > known.length) fail("a health check of nobody");
+    this.#checkNumber(fail);
     const rests = known.length === 0 && this.watcher.status === "stopped" && this.calls.length === 0;
     if (rests && this.timersPending > 0) fail("timer without process or hook");
+  }
+
+  /** As many as are wanted: never more, except for the time of a reload, and never fewer without one to come. */
+  #checkNumber(fail: (law: string) => void): void {
+    const { config, status } = this.watcher;
+    const staying = this.pids.filter((pid) => !this.#asked.has(pid)).length;
+    // Where hooks answer first, nobody is asked to go before they have.
+    const mayLinger = Object.keys(config.hooks.byName).length > 0;
+    if (this.#overlaps === 0 && !mayLinger && staying > config.numprocesses) fail("more than wanted");
+    const isShort = status === "active" && config.respawn && !config.onDemand && staying < config.numprocesses;
+    const isToCome = this.timersPending > 0 || this.calls.length > 0 || this.pids.length > staying;
+    if (isShort && !isToCome) fail("fewer than wanted, and nobody will come");
   }
 
   /** A health check's verdict; null: healthy. */
@@ -280,7 +306,8 @@ export class World {
         const call: PendingHook = { ...request, tell };
         this.calls.push(call);
         const signum = typeof facts["signum"] === "number" ? [facts["signum"]] : [];
-        this.told.push(["hook", hook, ...signum, ...(subject?.pid == null ? [] : [subject.pid])].join(" "));
+        const pid = subject?.pid ?? null;
+        this.told.push(["hook", hook, ...signum, ...(pid === null ? [] : [pid])].join(" "));
         const answer = this.answer(request);
         const due = answer === null ? null : this.#after(answer.afterMs, () => this.reply(answer.outcome, call), false);
         return () => {
@@ -322,7 +349,9 @@ export class World {
   /** A signal takes a moment to work: the exit is always a later fact. */
   #hit(pid: number, signum: number): void {
     const process = this.alive.get(pid);
-    if (process === undefined || (process.cmd === "stubborn" && signum !== SIGKILL)) return;
+    if (process === undefined) return;
+    if (signum !== SIGHUP) this.#asked.add(pid);
+    if (process.cmd === "stubborn" && signum !== SIGKILL) return;
     const exit = { code: null, signal: signum };
     this.#after(process.cmd === "slow" && signum !== SIGKILL ? 300 : 1, () => this.die(pid, exit), false);
   }
