@@ -162,6 +162,14 @@ describe("reloadconfig", () => {
       "socket:bad": { path: "/nonexistent/x" },
     });
     expect(await call("reloadconfig")).toEqual(error(expect.stringContaining("no such directory"), 6));
+    await rewrite({
+      "watcher:web": web("one"),
+      "watcher:idle": sleeper({ numprocesses: 10_000_000, "stdout_stream.class": "StdoutStream" }),
+      "socket:http": http(ports[1] ?? 0),
+    });
+    expect(await call("reloadconfig")).toEqual(
+      error(expect.stringMatching(/^1000000\d processes need .* descriptors/), 6),
+    );
     expect(await fetchText(ports[1] ?? 0)).toBeNull();
     expect([await pids("web"), await pids("idle"), await fd(), await client.call("status")]).toEqual(before);
   });

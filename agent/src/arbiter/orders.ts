@@ -9,7 +9,7 @@ import { inStartOrder, onAllInReverse, Sequence } from "./sequence.ts";
 import { isToWait, type WatcherSet } from "./watcher-set.ts";
 
 interface World {
-  readonly watchers: WatcherSet;
+  readonly watchers: Pick<WatcherSet, "all" | "allOwned" | "awaitConnection">;
   /** Between two watchers' turns, ms. */
   readonly warmupMs: () => number;
 }
@@ -64,7 +64,9 @@ export class Orders {
 
   /** See {@link AgentView.reloadAll}. */
   async reloadAll(cause: Cause, options: Omit<ReloadOptions, "newerThan">): Promise<void> {
-    const chosen = this.#world.watchers.all().filter((watcher) => !isToWait(watcher));
+    // Circus starts what is stopped (reference §5.6); but who stopped one by hand wants it to rest (design §3).
+    const rests = (w: WatcherControl): boolean => isToWait(w) || (w.status === "stopped" && w.intent !== null);
+    const chosen = this.#world.watchers.all().filter((watcher) => !rests(watcher));
     await this.inSequence(chosen, (watcher) => watcher.reload(cause, { ...options, newerThan: null }));
   }
 

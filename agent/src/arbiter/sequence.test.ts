@@ -107,6 +107,22 @@ it("what one depends on starts before it whatever the priorities, and stops afte
   expect(told.indexOf("x stops")).toBeLessThan(told.indexOf("app stopped"));
 });
 
+it("watchers are told to stop by priority, the lowest first, then by name; dependents before the others", async () => {
+  const some = [
+    dependent("db", [], -5),
+    dependent("high", [], 5),
+    dependent("app", ["db"], 9),
+    dependent("b", []),
+    dependent("a", []),
+  ];
+  const told: string[] = [];
+  await onAllInReverse(some, ({ config: { name } }) => {
+    told.push(name);
+    return Promise.resolve();
+  });
+  expect(told).toEqual(["a", "b", "high", "app", "db"]);
+});
+
 it("one that waits for what it depends on holds up nobody else", async () => {
   const app = dependent("app", ["db"]);
   const last = dependent("last", []);

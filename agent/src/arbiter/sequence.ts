@@ -75,10 +75,18 @@ function spawnTrouble(watcher: WatcherControl): { readonly came: Promise<void>; 
  */
 export function inStartOrder(watchers: readonly WatcherControl[]): readonly WatcherControl[] {
   return dependenciesFirst(
-    [...watchers].sort(
-      ({ config: a }, { config: b }) => b.priority - a.priority || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
-    ),
+    [...watchers].sort(({ config: a }, { config: b }) => b.priority - a.priority || compareNames(a, b)),
   );
+}
+
+/** In the order in which watchers are told to stop: the lowest priority first, then by name; dependents come first. */
+function inStopOrder(watchers: readonly WatcherControl[]): readonly WatcherControl[] {
+  const lastFirst = [...watchers].sort(({ config: a }, { config: b }) => b.priority - a.priority || compareNames(b, a));
+  return [...dependenciesFirst(lastFirst)].reverse();
+}
+
+function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
 /**
@@ -91,7 +99,7 @@ export async function onAllInReverse(
   work: (watcher: WatcherControl) => Promise<unknown>,
 ): Promise<void> {
   const works = new Map<WatcherControl, Promise<unknown>>();
-  for (const watcher of [...dependenciesFirst(watchers)].reverse()) {
+  for (const watcher of inStopOrder(watchers)) {
     const before = dependentsOf(watcher.config.name, watchers).flatMap((dependent) => works.get(dependent) ?? []);
     works.set(watcher, before.length === 0 ? work(watcher) : Promise.allSettled(before).then(() => work(watcher)));
   }

@@ -6,7 +6,7 @@ import type { EventBus } from "../events/api.ts";
 import { watchHealth } from "../health/checks.ts";
 import type { NotifyHub } from "../health/notify.ts";
 import type { HookHost } from "../hooks/host.ts";
-import { childrenOf, sendSignal } from "../process/signals.ts";
+import { childrenOf, killTree, sendSignal } from "../process/signals.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";
 import { spawnLookup } from "./spawn-variables.ts";
@@ -28,17 +28,16 @@ export type OwnDeps = Omit<
 
 export function realWatcherDeps({ spawn, sockets, hub, hooks, bus, log }: World): OwnDeps {
   const now = (): number => performance.now();
-  const killGroup = (pid: number, signum: number): void => void sendSignal(-pid, signum);
   const fdOf = (name: string): number | undefined => sockets.get(name)?.fd;
   const checks = {
-    ...{ spawn, killGroup, hub, now, log },
+    ...{ spawn, killGroup: killTree, hub, now, log },
     substitute: (text: string, config: Parameters<typeof spawnLookup>[0], wid: number) =>
       substitute(text, spawnLookup(config, wid, fdOf)),
   };
   return {
     spawn,
     signal: (pid, signum) => void sendSignal(pid, signum),
-    killGroup,
+    killGroup: killTree,
     signalChildren: (pid, signum) => childrenOf(pid).filter((child) => sendSignal(child, signum)),
     callHook: hooks.call,
     watchHealth: (config, wid) => watchHealth(config, wid, checks),

@@ -39,7 +39,7 @@ export interface AgentView {
   stopMany(watchers: readonly WatcherControl[] | null, cause: Cause, byHand?: ByHand | null): Promise<void>;
   /** Stops them at once, then starts those that ran or have `autostart`, one after another. */
   restartMany(watchers: readonly WatcherControl[], cause: Cause): Promise<void>;
-  /** Reloads every watcher, one after another; starts those that are stopped (reference §5.6). */
+  /** Reloads every watcher, one after another; starts those that are stopped (reference §5.6), but not by hand. */
   reloadAll(cause: Cause, options: { readonly graceful: boolean; readonly sequential: boolean }): Promise<void>;
   /** A person named this watcher: a start of all that is under way leaves it alone from now on. */
   takeOver(watcher: WatcherControl): void;

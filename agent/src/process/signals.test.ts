@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { childrenOf, descendantsOf, killGroup, sendSignal, signalNumber } from "./signals.ts";
+import { childrenOf, descendantsOf, killGroup, killTree, sendSignal, signalNumber } from "./signals.ts";
 
 it("`signalNumber` knows Node's names", () => {
   expect(signalNumber("SIGKILL")).toBe(9);
@@ -35,3 +36,21 @@ describe("a process with a child in its group", () => {
     expect(childrenOf(pid)).toEqual([]);
   });
 });
+
+it("`killTree` ends descendants that left the group too (D9)", async () => {
+  const shell = spawn("sh", ["-c", "setsid sh -c 'echo $$; sleep 300; true' & wait"], {
+    detached: true,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [line] = (await once(shell.stdout, "data")) as [Buffer];
+  const session = Number(line.toString());
+  await expect.poll(() => descendantsOf(session)).toHaveLength(1);
+  const [sleeper] = descendantsOf(session);
+  killTree(shell.pid!);
+  await once(shell, "close"); // nobody holds its stdout any more
+  expect([session, sleeper!].filter((pid) => existsSync(`/proc/${pid}`) && !isZombie(pid))).toEqual([]);
+});
+
+function isZombie(pid: number): boolean {
+  return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+}

@@ -31,6 +31,22 @@ export function killGroup(pid: number, signum: number = constants.signals.SIGKIL
   return sendSignal(-pid, signum);
 }
 
+/**
+ * For all that a worker has made: its process group, and descendants that went into one of their own. These are
+ * looked for first: once their parents are gone nobody can tell whose they were (D9).
+ */
+export function killTree(pid: number, signum: number = constants.signals.SIGKILL): void {
+  const descendants = descendantsOf(pid);
+  killGroup(pid, signum);
+  for (const descendant of descendants) {
+    try {
+      sendSignal(descendant, signum);
+    } catch {
+      // of another user, by its own doing: the others are still to go
+    }
+  }
+}
+
 /** Direct children, by one look at the kernel's list: that of each thread, since each may have forked. */
 export function childrenOf(pid: number): number[] {
   return tasksOf(pid).flatMap((task) => {

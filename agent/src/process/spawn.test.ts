@@ -121,6 +121,18 @@ describe("spawnProcess", () => {
     expect(read("pgid")).toBe(read("pid"));
   });
 
+  it("starts it with every signal at its default and none blocked (reference §2.9)", async () => {
+    const { text: spoken } = spawnSpeaking({
+      ...base,
+      argv: ["/bin/grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"],
+    });
+    const masks = (await spoken())
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/\s+/)[1]);
+    expect(masks).toEqual(["0".repeat(16), "0".repeat(16)]);
+  });
+
   it("hands a socket over under its own number, and no other descriptor", async () => {
     using sockets = await SocketRegistry.open([web]);
     const { fd, address } = sockets.get("WEB")!;
