@@ -1,9 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { checkReport, formatDiagnostics, shortPath } from "./check.ts";
-import { FILE_BYTES_MAX, loadConfig } from "./load.ts";
+import { FILE_BYTES_MAX, loadConfig, namedDirectory } from "./load.ts";
 
 const root = mkdtempSync(join(tmpdir(), "circus-load-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -110,4 +110,15 @@ test("files that [fleet] names are looked at, with the line of their key", () =>
   expect(lines("f/open.ini")[0]).toMatch(/^f\/open\.ini:5: .*others may read it \(mode 644\)/);
   put("f/other.ini", fleet("f/other.creds"));
   expect(lines("f/other.ini")[0]).toMatch(/:5: .*they are of the agent web9 of fleet main, not of the agent box/);
+});
+
+test("the working directory keeps the shell's name for it, where that is the same directory (D6)", () => {
+  mkdirSync(join(root, "release-1"));
+  mkdirSync(join(root, "release-2"));
+  symlinkSync("release-1", join(root, "current"));
+  const [cwd, current] = [join(root, "release-1"), join(root, "current")];
+  expect(namedDirectory(cwd, current)).toBe(current);
+  for (const pwd of [undefined, "", "current", join(root, "release-2"), join(root, "gone")]) {
+    expect(namedDirectory(cwd, pwd)).toBe(cwd);
+  }
 });

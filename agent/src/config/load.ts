@@ -14,11 +14,30 @@ import { envLookup, substitute } from "./variables.ts";
 export const FILE_BYTES_MAX = 4 * 1024 * 1024;
 const FILES_MAX = 10_000;
 
+/**
+ * The directory by the name that a shell has for it: with a symbolic link in it, processes that are started later
+ * follow that to where it points then (D6).
+ *
+ * @param pwd the shell's variable PWD
+ */
+export function namedDirectory(cwd: string, pwd: string | undefined): string {
+  if (pwd?.startsWith("/") !== true) return cwd;
+  try {
+    const [named, own] = [statSync(pwd), statSync(cwd)];
+    return named.dev === own.dev && named.ino === own.ino ? pwd : cwd;
+  } catch {
+    return cwd;
+  }
+}
+
+/** As it was at the start: a link that points elsewhere by now is to be followed, not given up. */
+const START_DIRECTORY = namedDirectory(process.cwd(), process.env["PWD"]);
+
 /** The process's own surroundings. */
 function hostContext(): ResolveContext {
   return {
     osEnv: process.env,
-    cwd: process.cwd(),
+    cwd: START_DIRECTORY,
     shortHostName: hostname().split(".")[0] ?? "",
     pluginProgram: [
       process.execPath,
