@@ -1,6 +1,6 @@
 /** `npm run endurance`: 24 hours in small, and hostile messages by the hundred thousand. Fails where something is left. */
 import { startAgent } from "../support/agent.ts";
-import { churn } from "../support/churn.ts";
+import { churn, leftovers } from "../support/churn.ts";
 import { fuzz } from "../support/fuzz.ts";
 
 const SPAWNS = Number(process.env["ENDURANCE_SPAWNS"] ?? 20_000);
@@ -11,7 +11,10 @@ console.log(`seed ${seed}`);
 const { spawns, commands, warm, end } = await churn(SPAWNS, seed);
 console.log(`${spawns} spawns, ${commands} commands; at rest after a quarter and at the end:`);
 console.table({ warm, end });
-if (end.fds > warm.fds || end.zombies + end.children > 0) process.exitCode = 1;
+for (const problem of leftovers({ warm, end })) {
+  console.error(`left at the end: ${problem}`);
+  process.exitCode = 1;
+}
 
 await using agent = await startAgent({
   sections: { "watcher:w": { cmd: "sleep 1000" } },

@@ -20,11 +20,25 @@ interface Rest {
   readonly children: number;
 }
 
-interface Churned {
+export interface Churned {
   readonly spawns: number;
   readonly commands: number;
   readonly warm: Rest;
   readonly end: Rest;
+}
+
+/** What the collector may leave lying at one moment and not at another; a leak of 2 kB per spawn is more. */
+const SLACK_MIB = 24;
+
+/** What the end has that it should not have, after a warm-up that was long enough; empty: nothing. */
+export function leftovers({ warm, end }: Pick<Churned, "warm" | "end">): readonly string[] {
+  const problems: string[] = [];
+  if (end.fds > warm.fds) problems.push(`${end.fds} descriptors, ${warm.fds} after the warm-up`);
+  if (end.zombies > 0) problems.push(`${end.zombies} zombies`);
+  if (end.children > 0) problems.push(`${end.children} processes`);
+  const bound = Math.max(warm.rssMiB * 1.2, warm.rssMiB + SLACK_MIB);
+  if (end.rssMiB > bound) problems.push(`${end.rssMiB} MiB resident, ${warm.rssMiB} after the warm-up`);
+  return problems;
 }
 
 const QUICK: Section = { "ready.min_uptime": 0, "backoff.initial": "2ms", "backoff.max": "10ms", copy_env: true };
