@@ -1,8 +1,10 @@
 /** How a watcher's processes are made: argv, descriptors, credentials (reference §2.9, §3.3). */
 import { constants } from "node:os";
+import { ownSocketNames } from "../config/own-sockets.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import { socketNames } from "../config/variables.ts";
 import type { Outputs, ProcessOutputs } from "../output/outputs.ts";
+import { FIRST_FD } from "../process/activation.ts";
 import { buildArgv } from "../process/argv.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
 import { groupsOf } from "../process/thread-rights.ts";
@@ -39,13 +41,17 @@ export function createSpawner(
     const own: BoundSocket[] = [];
     let captured: ProcessOutputs | null = null;
     try {
-      own.push(...openOwn(sockets, config));
+      const ownNames = ownSocketNames(config, [...sockets.all()].map((socket) => socket.config.name).sort());
+      own.push(...openOwn(sockets, config, ownNames));
       const fds = new Map(sockets.all().map(({ config: { name }, fd }) => [name, fd]));
       for (const {
         config: { name },
         fd,
       } of own)
         fds.set(name, fd);
+      const activation =
+        config.socketActivation === null ? null : ownNames.flatMap((name) => activated(name, fds.get(name)));
+      activation?.forEach(({ name }, i) => fds.set(name, FIRST_FD + i));
       const lookup = spawnLookup(config, wid, (name) => fds.get(name));
       const { cmd, args, shell, shellArgs } = config;
       const argv = buildArgv({ cmd, args, shell, shellArgs, wid, lookup });
@@ -64,7 +70,8 @@ export function createSpawner(
         stdin: stdinOf(sockets, config),
         stdout,
         stderr,
-        fds: config.useSockets ? [...fds.values()] : [],
+        activation,
+        fds: config.useSockets && activation === null ? [...fds.values()] : [],
         nofile,
       };
       const result = start(spec, ({ code, signal }) => {
@@ -90,12 +97,20 @@ function envOf({ env, virtualenv, virtualenvPyVer }: WatcherConfig): ReturnType<
   return virtualenv === null ? { ok: true, env } : virtualenvEnv(env, virtualenv, virtualenvPyVer);
 }
 
-/** `so_reuseport`: a socket of its own for this process, for each that its command line names. */
-function openOwn(sockets: SocketRegistry, { cmd, args }: WatcherConfig): BoundSocket[] {
+function activated(name: string, fd: number | undefined): readonly { readonly name: string; readonly fd: number }[] {
+  return fd === undefined ? [] : [{ name, fd }];
+}
+
+/** `so_reuseport`: a socket of its own for this process, for each that its command line names, or is handed over. */
+function openOwn(
+  sockets: SocketRegistry,
+  { cmd, args, socketActivation }: WatcherConfig,
+  ownNames: readonly string[],
+): BoundSocket[] {
   const texts = [cmd, ...(typeof args === "string" ? [args] : args)];
   const opened: BoundSocket[] = [];
   try {
-    for (const name of new Set(texts.flatMap(socketNames))) {
+    for (const name of socketActivation === null ? new Set(texts.flatMap(socketNames)) : ownNames) {
       const socket = sockets.get(name);
       if (socket?.config.soReuseport === true) opened.push(sockets.openForSpawn(socket));
     }

@@ -49,6 +49,7 @@ export function watcherConfig(name: string, changes: Partial<WatcherConfig> = {}
     stopChildren: false,
     sendHup: false,
     useSockets: false,
+    socketActivation: null,
     stdinSocket: null,
     closeChildStdin: true,
     closeChildStdout: false,

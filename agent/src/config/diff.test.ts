@@ -14,7 +14,7 @@ const circus = (): CircusSection => {
 };
 const socket = (name: string, changes: Partial<SocketConfig> = {}): SocketConfig & { at: null } => ({
   ...{ name, at: null, host: "127.0.0.1", port: 80, family: "AF_INET", type: "SOCK_STREAM", backlog: 5, path: null },
-  ...{ umask: 8, replace: false, interface: null, soReuseport: false, blocking: false },
+  ...{ umask: 8, replace: false, interface: null, soReuseport: false, proto: null, blocking: false },
   ...{ owner: null, group: null, ...changes },
 });
 const running = (watchers: readonly WatcherConfig[], changes: Partial<Running> = {}): Running => ({

@@ -40,7 +40,6 @@ const DURATION: Part = { min: 1, max: 2_147_483_647, isExtra: true };
 /** Seconds that a Node timer can wait: 2^31 - 1 ms. */
 const TIMER: Part = { min: 0, max: 2_147_483 };
 const NATURAL: Part = { min: 0 };
-const REFUSED: Part = { supported: false };
 const IGNORED: Part = { supported: false, ifUnsupported: "warn" };
 const EXTRA: Part = { isExtra: true };
 
@@ -167,7 +166,7 @@ export const KEYS: readonly KeySpec[] = [
   watcher("virtualenv", "path", null, "Python virtual environment of its processes; needs copy_env"),
   watcher("virtualenv_py_ver", "text", null, "Its Python version, such as 3.11; default: the only one it has"),
   watcher("rlimit_*", "text", null, "Resource limits of its processes, soft and hard; empty: infinity"),
-  watcher("socket_activation", "text", null, "LISTEN_FDS for the processes", REFUSED),
+  watcher("socket_activation", "text", null, "systemd: its sockets from descriptor 3 on, with LISTEN_FDS", EXTRA),
   watcher("env", "text", null, "Not a key: use an [env:NAME] section", IGNORED),
   watcher("rlimits", "text", null, "Not a key: use rlimit_NAME", IGNORED),
   watcher("loop", "text", null, "Not a key", IGNORED),
@@ -188,7 +187,7 @@ export const KEYS: readonly KeySpec[] = [
   socket("interface", "text", null, "Network interface to bind to"),
   socket("so_reuseport", "bool", "false", "Each process binds its own (SO_REUSEPORT)"),
   socket("blocking", "bool", "false", "Leave the socket blocking"),
-  socket("proto", "text", null, "Protocol by name", REFUSED),
+  socket("proto", "text", null, "Protocol by name, as in /etc/protocols, or by number"),
   socket("use_papa", "bool", "false", "Of older versions of Circus", IGNORED),
 
   fleet("nats_url", "list", null, "NATS servers, separated by commas or blanks"),

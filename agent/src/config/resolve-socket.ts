@@ -26,6 +26,7 @@ export function resolveSocket(reader: SectionReader, name: string): LocatedSocke
     port: reader.int("port"),
     family: path === null ? family : "AF_UNIX",
     type: oneOf(reader, "type", TYPES),
+    proto: reader.optional("proto"),
     backlog: reader.int("backlog"),
     path,
     umask: reader.mask("umask") ?? MASK_DEFAULT,

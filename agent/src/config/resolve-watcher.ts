@@ -60,6 +60,7 @@ export function resolveWatcher(reader: SectionReader, sectionName: string, scope
     stopChildren: reader.bool("stop_children"),
     sendHup: reader.bool("send_hup"),
     useSockets: reader.bool("use_sockets"),
+    socketActivation: reader.optional("socket_activation") === null ? null : "systemd",
     stdinSocket: reader.optional("stdin_socket")?.toLowerCase() ?? null,
     closeChildStdin: reader.bool("close_child_stdin"),
     closeChildStdout: reader.bool("close_child_stdout"),
@@ -122,6 +123,12 @@ function checkSocketUse(reader: SectionReader, watcher: WatcherConfig, sockets: 
     if (used.some((name) => sockets.has(name)) && !watcher.useSockets) {
       reader.warning(key, "it names a socket, which processes inherit only with 'use_sockets = True'");
     }
+  }
+  const activation = reader.optional("socket_activation");
+  if (activation !== null && activation !== "systemd") {
+    reader.error("socket_activation", `${quote(activation)} is not 'systemd'`);
+  } else if (activation !== null && !watcher.useSockets) {
+    reader.error("socket_activation", "it needs 'use_sockets = True'");
   }
   if (watcher.stdinSocket !== null && !sockets.has(watcher.stdinSocket)) {
     reader.error("stdin_socket", `no socket ${quote(watcher.stdinSocket)} (${known})`);

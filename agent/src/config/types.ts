@@ -90,6 +90,8 @@ export interface WatcherConfig {
   readonly stopChildren: boolean;
   readonly sendHup: boolean;
   readonly useSockets: boolean;
+  /** `systemd`: its own sockets only, from descriptor 3 on, with `LISTEN_FDS` and so on. */
+  readonly socketActivation: "systemd" | null;
   /** Lower-case socket name. */
   readonly stdinSocket: string | null;
   readonly closeChildStdin: boolean;

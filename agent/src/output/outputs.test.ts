@@ -72,6 +72,7 @@ class Host {
         rlimits: {},
         stdin: "ignore",
         fds: [],
+        activation: null,
         nofile: null,
       } as const;
       const env = { PATH: process.env["PATH"] ?? "" };

@@ -33,9 +33,9 @@ import { SocketRegistry } from "../sockets/registry.ts";
 import { close, nofileLimit, pipe } from "../sockets/syscalls.ts";
 
 const fdsOf = (pid) => readdirSync("/proc/" + pid + "/fd").map(Number).sort((a, b) => a - b);
-const base = { executable: null, env: process.env, cwd: "/", uid: null, gid: null, groups: null, rlimits: {}, stdin: "ignore", stdout: "ignore", stderr: "inherit", fds: [] };
+const base = { executable: null, env: process.env, cwd: "/", uid: null, gid: null, groups: null, rlimits: {}, stdin: "ignore", stdout: "ignore", stderr: "inherit", fds: [], activation: null };
 const web = { name: "web", host: "127.0.0.1", port: 0, family: "AF_INET", type: "SOCK_STREAM", backlog: 8, path: null,
-  umask: 8, owner: null, group: null, replace: false, interface: null, soReuseport: false, blocking: false };
+  umask: 8, owner: null, group: null, replace: false, interface: null, soReuseport: false, proto: null, blocking: false };
 // Says when it runs: before that its loader has descriptors of its own open.
 const sleeper = (spec) => {
   const argv = ["sh", "-c", "echo; kill -STOP $$"];

@@ -37,6 +37,7 @@ const base: SpawnSpec = {
   stdout: "ignore",
   stderr: "ignore",
   fds: [],
+  activation: null,
   nofile: null,
 };
 
@@ -54,6 +55,7 @@ const web: SocketConfig = {
   replace: false,
   interface: null,
   soReuseport: false,
+  proto: null,
   blocking: true,
 };
 /** What a server that nobody started yet says: until then we wait in the queue of the socket. */

@@ -7,6 +7,7 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs";
 import type { Rlimits } from "../config/rlimits.ts";
 import * as sys from "../sockets/syscalls.ts";
+import { type Activation, activationEnv, activationLauncher } from "./activation.ts";
 import { cwdProblem, type Found, findExecutable, interpreterOf } from "./executable.ts";
 import { parseStat } from "./proc-stat.ts";
 import { rlimitLauncher } from "./rlimits.ts";
@@ -33,6 +34,8 @@ export interface SpawnSpec {
   readonly stderr: OutputTarget;
   /** Descriptors that the process gets under the same number. */
   readonly fds: readonly number[];
+  /** In place of `fds`: what it gets from descriptor 3 on, as systemd hands sockets over; null: nothing. */
+  readonly activation: Activation | null;
   /** Null: the agent's present one. */
   readonly nofile: sys.ResourceLimit | null;
 }
@@ -73,8 +76,11 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
   if (!found.ok) return found;
   const launcher = rlimitLauncher(spec.rlimits);
   if (!launcher.ok) return launcher;
-  const [program = found.path, ...words] = launcher.words;
-  if (launcher.words.length > 0) {
+  const activator = spec.activation === null ? ({ ok: true, words: [] } as const) : activationLauncher(spec.env, file);
+  if (!activator.ok) return activator;
+  const launchers = [...activator.words, ...launcher.words];
+  const [program = found.path, ...words] = launchers;
+  if (launchers.length > 0) {
     // The fork will only tell whether the launcher could be executed.
     const problem = interpreterProblem(found.path);
     if (problem !== null) return { ok: false, reason: `cannot run '${file}': ${problem}` };
@@ -88,9 +94,9 @@ export function spawnProcess(spec: SpawnSpec, onExit: (exit: ExitFact) => void):
       withNofile(spec.nofile, () =>
         keepingFlags(spec.stdin, () =>
           spawn(program, [...words, ...args], {
-            argv0: launcher.words.length > 0 ? program : name,
+            argv0: launchers.length > 0 ? program : name,
             cwd: spec.cwd,
-            env: { ...spec.env },
+            env: { ...spec.env, ...activationEnv(spec.activation) },
             detached: true,
             stdio: stdioOf(spec),
             ...(spec.uid === null ? {} : { uid: spec.uid }),
@@ -166,6 +172,7 @@ function startTicksOf(pid: number): number | null {
 
 function stdioOf(spec: SpawnSpec): StdioOptions {
   const stdio: ("ignore" | "inherit" | number)[] = [spec.stdin, spec.stdout, spec.stderr];
+  if (spec.activation !== null) return [...stdio, ...spec.activation.map(({ fd }) => fd)];
   const highest = Math.max(2, ...spec.fds);
   for (let fd = 3; fd <= highest; fd++) stdio[fd] = spec.fds.includes(fd) ? fd : "ignore";
   return stdio;

@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { chownSync, lstatSync, unlinkSync } from "node:fs";
 import { isIP } from "node:net";
 import { findGroup, findUser } from "../arbiter/users.ts";
+import { protocolNumber } from "./protocols.ts";
 import * as sys from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -29,6 +30,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   ENOENT: "no such directory",
   ENODEV: "no such network interface",
   ENAMETOOLONG: "the path is longer than 107 bytes",
+  EPROTONOSUPPORT: "its family and type have no such protocol",
   EMFILE: "too many open descriptors",
 };
 
@@ -67,9 +69,13 @@ export function openSocket(
   { until = "listening", beforeListening }: OpenOptions = {},
 ): BoundSocket {
   const address: sys.Address = config.path === null ? { host, port: config.port } : { path: config.path };
+  const protocol = config.proto === null ? 0 : protocolNumber(config.proto);
+  if (protocol === null) {
+    throw new SocketError(`socket '${config.name}': proto '${config.proto ?? ""}' is not in /etc/protocols`);
+  }
   let fd = -1;
   try {
-    fd = sys.socket(config.family, config.type);
+    fd = sys.socket(config.family, config.type, protocol);
     sys.setOption(fd, "SO_REUSEADDR", 1);
     if (config.soReuseport) sys.setOption(fd, "SO_REUSEPORT", 1);
     if (config.interface !== null) sys.bindToDevice(fd, config.interface);

@@ -35,6 +35,7 @@ const tcp: SocketConfig = {
   replace: false,
   interface: null,
   soReuseport: false,
+  proto: null,
   blocking: false,
 };
 const unix: SocketConfig = { ...tcp, name: "ux", family: "AF_UNIX", path: join(dir, "u.sock") };

@@ -76,9 +76,9 @@ export type Family = keyof typeof FAMILY;
 export type SocketType = keyof typeof TYPE;
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** A new descriptor, close-on-exec. */
-export function socket(family: Family, type: SocketType): number {
-  return call("socket", FAMILY[family], TYPE[type] | SOCK_CLOEXEC, 0);
+/** A new descriptor, close-on-exec. @param protocol its number; 0: the type's own */
+export function socket(family: Family, type: SocketType, protocol = 0): number {
+  return call("socket", FAMILY[family], TYPE[type] | SOCK_CLOEXEC, protocol);
 }
 
 /** Binds to an IP literal and port, or to a path. */

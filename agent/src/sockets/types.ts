@@ -7,6 +7,8 @@ export interface SocketConfig {
   readonly port: number;
   readonly family: "AF_INET" | "AF_INET6" | "AF_UNIX";
   readonly type: "SOCK_STREAM" | "SOCK_DGRAM" | "SOCK_SEQPACKET" | "SOCK_RAW" | "SOCK_RDM";
+  /** Name of /etc/protocols, or a number; null: the type's own. */
+  readonly proto: string | null;
   readonly backlog: number;
   readonly path: string | null;
   /** File mode mask while an AF_UNIX socket is bound. */

@@ -9,7 +9,16 @@ import { countConnections } from "./connections.ts";
 
 const base: SocketConfig = {
   ...{ name: "web", host: "127.0.0.1", port: 0, family: "AF_INET", type: "SOCK_STREAM", backlog: 5, path: null },
-  ...{ umask: 0, owner: null, group: null, replace: false, interface: null, soReuseport: false, blocking: true },
+  ...{
+    umask: 0,
+    owner: null,
+    group: null,
+    replace: false,
+    interface: null,
+    soReuseport: false,
+    proto: null,
+    blocking: true,
+  },
 };
 
 let dir: string;

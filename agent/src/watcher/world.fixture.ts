@@ -45,6 +45,7 @@ export const TEST_CONFIG: WatcherConfig = {
   stopChildren: false,
   sendHup: false,
   useSockets: false,
+  socketActivation: null,
   stdinSocket: null,
   closeChildStdin: true,
   closeChildStdout: false,
