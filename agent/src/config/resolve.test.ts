@@ -91,6 +91,7 @@ test("a watcher with a command alone has Circus's defaults", () => {
     stopChildren: false,
     sendHup: false,
     useSockets: false,
+    socketActivation: null,
     stdinSocket: null,
     closeChildStdin: true,
     closeChildStdout: false,
