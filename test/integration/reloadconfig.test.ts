@@ -44,13 +44,13 @@ function ask(port: number): Promise<string> {
 /** Connections one after another, until told to end. */
 function client(port: number): { readonly end: () => Promise<readonly string[]> } {
   const answers: string[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const done = (async () => {
-    while (!isOver) answers.push(await ask(port));
+    while (!over.signal.aborted) answers.push(await ask(port));
   })();
   return {
     end: async () => {
-      isOver = true;
+      over.abort();
       await done;
       return answers;
     },
