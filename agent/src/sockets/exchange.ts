@@ -9,7 +9,7 @@ import { type BoundSocket, doesListen, openSocket, removeSocketFile, resolveHost
 import * as sys from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
-export interface Opened {
+interface Opened {
   readonly socket: BoundSocket;
   /** What its name stands for, for those that processes open themselves. */
   readonly host: string;
