@@ -3,10 +3,10 @@
  * this order, closes in reverse.
  */
 import {
+  adviceOf,
   type FleetEvent,
   type HostName,
   type Logger,
-  type RolloutAdvice,
   type RolloutRecord,
   reasonOf,
   Subjects,
@@ -112,7 +112,7 @@ export class Controller implements AsyncDisposable {
       log,
       fleet,
       known: (watcher): readonly PlanHost[] => view.plannable(watcher),
-      publish: (record) => this.#advise(record),
+      publish: (record, before) => this.#advise(record, before),
     });
     this.#writer = new Writer(db, subjects);
     this.#consumer = new Consumer({
@@ -265,11 +265,10 @@ export class Controller implements AsyncDisposable {
     }
   }
 
-  #advise(record: RolloutRecord): void {
+  #advise(record: RolloutRecord, before: RolloutRecord | null): void {
     this.#feed.rollout(record);
-    const advice: RolloutAdvice = { v: 1, rollout: record };
     try {
-      this.#connection.publish(this.#subjects.advice(this.#config.name, "rollout"), advice);
+      this.#connection.publish(this.#subjects.advice(this.#config.name, "rollout"), adviceOf(record, before));
     } catch (error) {
       this.#log.warning("the progress of a rollout cannot be told", { rollout: record.id, reason: reasonOf(error) });
     }

@@ -13,8 +13,8 @@ import {
 } from "@circus-cluster/proto";
 import type { FleetConnection } from "@circus-cluster/proto/nats";
 
-/** Waiting to be sent at once; a fleet of a thousand hosts that all change at once fits in. */
-const QUEUE_MAX = 10_000;
+/** Waiting to be sent; a rollout that takes thousands of hosts at once, at five events each, fits in. */
+const QUEUE_MAX = 100_000;
 const STORE_MS = 5000;
 const RETRY_MS = 500;
 

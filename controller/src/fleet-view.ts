@@ -56,6 +56,9 @@ export interface FleetTotals {
   readonly health: Readonly<Record<Health, number>>;
 }
 
+/** With more hosts than this to be looked up, one question for all is cheaper. */
+const ASKED_ONE_BY_ONE_MAX = 50;
+
 type WatcherStatus = HostStatus["watchers"][number];
 
 const NEVER: PresenceView = {
@@ -77,8 +80,8 @@ export class FleetView {
   /** @throws CircusError `not-found` where none of the hosts, or the watcher nowhere, is known */
   status(query: StatusQuery): FleetAnswers["status"] {
     const { hosts, unknownHosts } = this.#chosen(query);
-    const current = groupByHost(currentRows(this.#parts.db));
-    const all = hosts.map((host) => this.#statusOf(host, current.get(host) ?? []));
+    const past = this.#past(hosts);
+    const all = hosts.map((host) => this.#statusOf(host, past.get(host) ?? []));
     if (query.watcher === null) return { hosts: all, unknownHosts };
     const only = all
       .map((host) => ({ ...host, watchers: host.watchers.filter(({ name }) => name === query.watcher) }))
@@ -91,8 +94,8 @@ export class FleetView {
   hosts(query: HostFilter): FleetAnswers["hosts"] {
     const { hosts, unknownHosts } = this.#chosen(query);
     const rows = new Map(hostRows(this.#parts.db).map((row) => [row.name, row]));
-    const current = groupByHost(currentRows(this.#parts.db));
-    return { hosts: hosts.map((host) => this.#infoOf(host, rows.get(host), current.get(host) ?? [])), unknownHosts };
+    const past = this.#past(hosts);
+    return { hosts: hosts.map((host) => this.#infoOf(host, rows.get(host), past.get(host) ?? [])), unknownHosts };
   }
 
   /** @throws CircusError where a host or the watcher is not known, or the window is empty */
@@ -127,14 +130,15 @@ export class FleetView {
 
   /** For a plan: every host, with the state of one watcher. */
   plannable(watcher: string): readonly PlanHost[] {
-    const current = groupByHost(currentRows(this.#parts.db));
-    const stored = new Map(hostRows(this.#parts.db).map(({ name, labels }) => [name, labelsOf(labels)]));
-    return this.#known().map((host) => {
-      const { presence, watchers } = this.#statusOf(host, current.get(host) ?? []);
-      const found = watchers.find(({ name }) => name === watcher);
-      const isWhole = found?.state === "active" && found.healthy === found.numprocesses;
-      const labels = this.#parts.live.get(host)?.labels ?? stored.get(host) ?? {};
-      return { host, presence, state: found?.state ?? null, isWhole, labels };
+    const hosts = this.#known();
+    const past = this.#past(hosts);
+    const stored = new Map(hostRows(this.#parts.db).map(({ name, labels }) => [name, labels]));
+    return hosts.map((host) => {
+      const live = this.#shownLive(host)?.watchers.get(watcher);
+      const state = live?.state ?? past.get(host)?.find((row) => row.watcher === watcher)?.state ?? null;
+      const isWhole = live?.state === "active" && healthyCount(live) === live.numprocesses;
+      const labels = this.#parts.live.get(host)?.labels ?? labelsOf(stored.get(host) ?? null);
+      return { host, presence: this.#presenceOf(host).presence, state, isWhole, labels };
     });
   }
 
@@ -147,17 +151,24 @@ export class FleetView {
   totals(): FleetTotals {
     const totals = { presences: zeros(PRESENCES), states: zeros(WATCHER_STATES), health: zeros(HEALTH) };
     const hosts = this.#known();
-    const isAllLive = hosts.every((host) => this.#shownLive(host) !== null);
-    const current = groupByHost(isAllLive ? [] : currentRows(this.#parts.db));
+    const past = this.#past(hosts);
     for (const host of hosts) {
       totals.presences[this.#presenceOf(host).presence]++;
-      const watchers = this.#shownLive(host)?.watchers.values() ?? current.get(host) ?? [];
+      const watchers = this.#shownLive(host)?.watchers.values() ?? past.get(host) ?? [];
       for (const watcher of watchers) {
         totals.states[watcher.state]++;
         if ("processes" in watcher) for (const { health } of watcher.processes) totals.health[health]++;
       }
     }
     return totals;
+  }
+
+  /** What is stored of those hosts of which no picture can be shown. */
+  #past(hosts: readonly string[]): ReadonlyMap<string, readonly CurrentRow[]> {
+    const { db } = this.#parts;
+    const unseen = hosts.filter((host) => this.#shownLive(host) === null);
+    if (unseen.length > ASKED_ONE_BY_ONE_MAX) return groupByHost(currentRows(db));
+    return new Map(unseen.map((host) => [host, currentRows(db, host)]));
   }
 
   #known(): readonly string[] {
@@ -245,10 +256,14 @@ function liveStatus(watcher: LiveWatcher): WatcherStatus {
     since,
     numprocesses,
     running: processes.length,
-    healthy: processes.filter((process) => process.health === "healthy").length,
+    healthy: healthyCount(watcher),
     pids: processes.map((process) => process.pid),
     reason,
   };
+}
+
+function healthyCount({ processes }: LiveWatcher): number {
+  return processes.filter(({ health }) => health === "healthy").length;
 }
 
 function pastStatus({ watcher, state, since, numprocesses, reason }: CurrentRow): WatcherStatus {

@@ -1,4 +1,6 @@
 export * from "./address.ts";
+export * from "./advice.ts";
+export * from "./answer-parts.ts";
 export * from "./bytes.ts";
 export * from "./commands/fleet.ts";
 export * from "./commands/options.ts";

@@ -6,6 +6,8 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchFleet } from "./fleet.ts";
+import { benchHistory, benchIngest } from "./history.ts";
 import { benchLogs } from "./logs.ts";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
@@ -138,6 +140,9 @@ try {
     requests: benchRequests,
     cold: benchCold,
     rest: benchRest,
+    fleet: benchFleet,
+    ingest: benchIngest,
+    history: benchHistory,
   };
   for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) console.log(await bench(list));
   if (isWanted("logs"))

@@ -4,8 +4,8 @@
  * of their own on loopback; a test sees no difference.
  */
 import { copyFile, mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { type Agent, startAgent } from "./agent.ts";
+import { basename, join } from "node:path";
+import { type Agent, type Section, startAgent } from "./agent.ts";
 import { exampleSections } from "./example.ts";
 import type { LoadReport } from "./load.ts";
 import { startLoadInside } from "./load-inside.ts";
@@ -28,6 +28,17 @@ interface FleetHost {
   readonly appFile: string;
 }
 
+export interface FleetOptions {
+  /** No namespaces, also where the machine permits them. @default false */
+  readonly isOnLoopback?: boolean;
+  /** Hosts that start at a time. @default 1 */
+  readonly starting?: number;
+  /** File that is copied into the directory of each host, for its processes. @default the example's app.py */
+  readonly appFile?: string;
+  /** Of circus.ini, beside `[fleet]` and the socket's address. @default the example's */
+  readonly sections?: Readonly<Record<string, Section>>;
+}
+
 interface HostLoad extends AsyncDisposable {
   stop(): Promise<LoadReport>;
 }
@@ -41,19 +52,29 @@ export class RealFleet implements AsyncDisposable {
   #server: NatsServer | undefined;
   #controller: Program | undefined;
 
-  private constructor(dir: TempDir, network: Network | null) {
+  readonly #options: FleetOptions;
+
+  private constructor(dir: TempDir, network: Network | null, options: FleetOptions) {
     this.dir = dir;
     this.#network = network;
+    this.#options = options;
   }
 
-  static async start(names: readonly string[]): Promise<RealFleet> {
+  static async start(names: readonly string[], options: FleetOptions = {}): Promise<RealFleet> {
     const dir = await tempDir("circus-fleet-");
-    const network = permitted() ? createNetwork([...names, CENTRE]) : null;
-    const fleet = new RealFleet(dir, network);
+    const isApart = options.isOnLoopback !== true && permitted();
+    const network = isApart ? createNetwork([...names, CENTRE]) : null;
+    const fleet = new RealFleet(dir, network, options);
     fleet.#begun.push(dir, ...(network === null ? [] : [network]));
     try {
       await fleet.#startCentre(names);
-      for (const name of names) fleet.hosts.push(await fleet.#startHost(name));
+      const waiting = [...names];
+      const startSome = async (): Promise<void> => {
+        for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+          fleet.hosts.push(await fleet.#startHost(name));
+        }
+      };
+      await allOf(Array.from({ length: options.starting ?? 1 }, startSome));
       return fleet;
     } catch (error) {
       await fleet[Symbol.asyncDispose]();
@@ -145,8 +166,9 @@ export class RealFleet implements AsyncDisposable {
   async #startHost(name: string): Promise<FleetHost> {
     const directory = this.dir.file(name);
     await mkdir(directory);
-    const appFile = join(directory, "app.py");
-    await copyFile(join(exampleDir, "app.py"), appFile);
+    const source = this.#options.appFile ?? join(exampleDir, "app.py");
+    const appFile = join(directory, basename(source));
+    await copyFile(source, appFile);
     const address = this.#network?.host(name).address ?? "127.0.0.1";
     const port = this.#network === null ? await freePort() : 8000;
     const agent = await startAgent({
@@ -154,7 +176,7 @@ export class RealFleet implements AsyncDisposable {
       ...this.#in(name),
       sections: {
         fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
-        ...(await exampleSections()),
+        ...(this.#options.sections ?? (await exampleSections())),
         "socket:myworker": { host: address, port },
       },
     });
@@ -175,4 +197,10 @@ export class RealFleet implements AsyncDisposable {
     const netns = this.#netns(name);
     return netns === undefined ? {} : { netns };
   }
+}
+
+/** Waits for all, also where one fails: what still starts must be known before the end. */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }

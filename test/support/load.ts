@@ -3,6 +3,7 @@
  * `node:net` itself, so that no agent or pool hides a reset.
  */
 import { createConnection } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 
 export interface LoadOptions {
   readonly port: number;
@@ -16,6 +17,8 @@ export interface LoadOptions {
   readonly requests?: number;
   /** For one request. @default 30_000 */
   readonly timeoutMs?: number;
+  /** Of each of them, between two requests. @default 0 */
+  readonly pauseMs?: number;
   /** What the body must be; anything else is a failure. @default not looked at */
   readonly expect?: string;
 }
@@ -99,7 +102,7 @@ function parseAnswer(bytes: Buffer): HttpAnswer {
 }
 
 export function startLoad(options: LoadOptions): Load {
-  const { port, host = "127.0.0.1", path = "/", workers = 8, timeoutMs = 30_000, expect } = options;
+  const { port, host = "127.0.0.1", path = "/", workers = 8, timeoutMs = 30_000, pauseMs = 0, expect } = options;
   const begun = performance.now();
   const failures: LoadFailure[] = [];
   const byWorker = new Map<string, number>();
@@ -129,6 +132,7 @@ export function startLoad(options: LoadOptions): Load {
     while (!isStopping && left > 0) {
       left -= 1;
       await one();
+      if (pauseMs > 0) await delay(pauseMs);
     }
   };
   const finished = Promise.all(Array.from({ length: workers }, worker)).then(() => ({

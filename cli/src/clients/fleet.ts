@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import {
+  AnswerReader,
   type CircusReply,
   COMMANDS,
   type CommandAnswer,
@@ -167,7 +168,9 @@ export class FleetClient {
     properties: object,
   ): Promise<Answered<FleetAnswers[K]>> {
     const request: FleetRequest = { v: 1, id: newId(), properties: { ...properties } };
-    const asked = this.#connection.request(subject, request, this.#timeoutMs);
+    const reader = new AnswerReader();
+    const isLast = ({ data }: FleetMessage): boolean => reader.take(data);
+    const asked = this.#connection.request(subject, request, this.#timeoutMs, { isLast });
     const result = await Promise.race([asked, this.#refusal]);
     switch (result.kind) {
       case "no-responders":
@@ -181,7 +184,7 @@ export class FleetClient {
       default:
         return result satisfies never;
     }
-    const answer = result.message.json();
+    const answer = reader.value;
     if (!isFleetAnswer(answer)) throw new FleetError(EXIT.refused, `what answered ${verb} is no controller`);
     if (!answer.ok) {
       const code = Object.hasOwn(ERRORS, answer.code) ? answer.code : "unknown";

@@ -1,5 +1,5 @@
 /** Shows the progress of a rollout until it ends, or until nobody wants to see it any more. */
-import { EXIT, hasEnded, type RolloutRecord } from "@circus-cluster/proto";
+import { EXIT, hasEnded, type RolloutAdvice, type RolloutRecord, recordAfter } from "@circus-cluster/proto";
 import { hasColour } from "../io.ts";
 import type { FleetContext } from "./context.ts";
 import { FleetError } from "./error.ts";
@@ -73,7 +73,8 @@ export async function follow(context: FleetContext, begin: () => Promise<Rollout
   const progress = new Progress(context);
   let last: RolloutRecord | null = null;
   let id: string | null = null;
-  const early: RolloutRecord[] = [];
+  const early: RolloutAdvice[] = [];
+  let isHeard = false;
   let finish: (end: FollowEnd) => void = () => undefined;
   const ended = new Promise<FollowEnd>((resolve) => {
     finish = resolve;
@@ -93,9 +94,15 @@ export async function follow(context: FleetContext, begin: () => Promise<Rollout
     finish({ kind: "left", exit });
   };
   // Listening comes before starting: the first steps may be quicker than the answer.
-  const subscription = client.onRollout(({ rollout }) => {
-    if (id !== null) take(rollout);
-    else if (early.length < EARLY_MAX) early.push(rollout);
+  const hear = (advice: RolloutAdvice): void => {
+    if (advice.rollout.id !== id || last === null) return;
+    const record = recordAfter(last, advice);
+    isHeard = record !== null; // else the next question tells what was missed
+    if (record !== null) take(record);
+  };
+  const subscription = client.onRollout((advice) => {
+    if (id !== null) hear(advice);
+    else if (early.length < EARLY_MAX) early.push(advice);
   });
   const undo = io.onInterrupt(() => leave(EXIT.local, "\nleft"));
   let poll: NodeJS.Timeout | undefined;
@@ -103,9 +110,13 @@ export async function follow(context: FleetContext, begin: () => Promise<Rollout
     const first = await begin();
     ({ id } = first);
     take(first);
-    for (const record of early) take(record);
+    for (const advice of early) hear(advice);
     void client.closed.then(() => leave(EXIT.unreachable, "the connection to NATS was lost"));
     poll = setInterval(() => {
+      if (isHeard) {
+        isHeard = false;
+        return;
+      }
       client.query("rollout-show", { id }).then(
         (answer) => take(answer.result),
         (error: unknown) => {

@@ -3,6 +3,7 @@
  * several controllers answers. Who asks stands in the subject; an answer goes to that user's inbox or nowhere.
  */
 import {
+  answerMessages,
   type FleetAnswer,
   fleetRequest,
   isInboxOf,
@@ -64,15 +65,16 @@ export class NatsDoor implements Disposable {
   #send(reply: string, id: string, result: AnswerResult): void {
     const { connection, controller, log } = this.#parts;
     const answer: FleetAnswer = { v: 1, id, controller, time: Date.now(), ...result };
-    try {
-      connection.publish(reply, answer);
-    } catch (error) {
-      if (!(error instanceof RangeError) || !result.ok) {
-        log.warning("an answer cannot be sent", { err: error });
-        return;
-      }
-      const reason = "the answer is too large for the broker; ask for fewer hosts or rows";
+    const messages = answerMessages(answer);
+    if (messages === null) {
+      const reason = "the answer is too large to be sent; ask for fewer hosts or rows";
       this.#send(reply, id, { ok: false, code: "failed", reason });
+      return;
+    }
+    try {
+      for (const message of messages) connection.publish(reply, message);
+    } catch (error) {
+      log.warning("an answer cannot be sent", { err: error });
     }
   }
 }

@@ -9,6 +9,8 @@ import { type LiveHost, takeEvent, takeSnapshot } from "./model.ts";
 
 /** Events that ingest may be behind a beat before the picture counts as out of date. */
 const LAG_MS = 5000;
+/** Hosts asked at a time: after a start or reconnect the pictures of all come in turn, not at once. */
+const ASKING_MAX = 128;
 
 export interface KeeperParts {
   readonly commander: Pick<Commander, "look">;
@@ -23,6 +25,9 @@ export class Keeper {
   readonly #parts: KeeperParts;
   readonly #hosts = new Map<HostName, LiveHost>();
   readonly #asking = new Map<HostName, Promise<LiveHost | null>>();
+  #open = 0;
+  /** One for each host at most, since an open question is joined. */
+  readonly #waiting: (() => void)[] = [];
   /** Since when (monotonic) a beat speaks of events that the picture lacks. */
   readonly #behindSince = new Map<HostName, number>();
 
@@ -73,9 +78,21 @@ export class Keeper {
   look(host: HostName): Promise<LiveHost | null> {
     const open = this.#asking.get(host);
     if (open !== undefined) return open;
-    const asking = this.#ask(host).finally(() => this.#asking.delete(host));
+    const asking = this.#inTurn(() => this.#ask(host)).finally(() => this.#asking.delete(host));
     this.#asking.set(host, asking);
     return asking;
+  }
+
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#open >= ASKING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#open++;
+    try {
+      return await ask();
+    } finally {
+      const next = this.#waiting.shift(); // takes over the place
+      if (next === undefined) this.#open--;
+      else next();
+    }
   }
 
   async #ask(host: HostName): Promise<LiveHost | null> {

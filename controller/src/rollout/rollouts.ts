@@ -5,6 +5,7 @@ import {
   checkOptions,
   fulfils,
   type HostName,
+  hasEnded,
   type Millis,
   ROLLOUT_DEFAULTS,
   type RolloutRecord,
@@ -29,7 +30,8 @@ export interface RolloutsParts extends Omit<RolloutParts, "store" | "advise"> {
   readonly fleet: string;
   /** Every host of the fleet, with the state of this watcher. */
   readonly known: (watcher: string) => readonly PlanHost[];
-  readonly publish: (record: RolloutRecord) => void;
+  /** `before`: as it was told last; null: it was not. */
+  readonly publish: (record: RolloutRecord, before: RolloutRecord | null) => void;
   readonly tickMs: Millis;
 }
 
@@ -38,6 +40,8 @@ export class Rollouts implements Disposable {
   /** Those that have not ended, by id. */
   readonly #running = new Map<string, RolloutRunner>();
   readonly #news = new Map<string, RolloutCore>();
+  /** As they were told last, until they end. */
+  readonly #told = new Map<string, RolloutRecord>();
   readonly #timers: readonly NodeJS.Timeout[];
   #lastTickMs = performance.now();
 
@@ -131,7 +135,7 @@ export class Rollouts implements Disposable {
     const options = { ...ROLLOUT_DEFAULTS, ...request.options };
     const planned = plan(
       { id, fleet: this.#parts.fleet, command, watcher, hosts, where, options, wallMs: created },
-      this.#parts.known(watcher),
+      this.#plannable(watcher),
     );
     if (planned.kind === "refused") throw new CircusError(planned.code, planned.reason);
     const { steps, floor, others, spread } = planned;
@@ -151,6 +155,15 @@ export class Rollouts implements Disposable {
     } as const;
     const record = { ...head, hosts, where, floor, attempt: 1, revision: 0, options, steps } as const;
     return newCore({ ...record, state: "running" }, others, spread);
+  }
+
+  /** A host that a rollout has just stopped to start it again was not stopped on purpose. */
+  #plannable(watcher: string): readonly PlanHost[] {
+    const busy = this.#busyBeside(watcher, "");
+    const known = this.#parts.known(watcher);
+    return known.map((host) =>
+      host.state === "stopped" && busy.has(host.host) ? { ...host, state: "stopping" } : host,
+    );
   }
 
   /** Of one watcher, those that have not ended. */
@@ -214,7 +227,12 @@ export class Rollouts implements Disposable {
   }
 
   #tellNews(): void {
-    for (const core of this.#news.values()) this.#parts.publish(recordOf(core));
+    for (const [id, core] of this.#news) {
+      const record = recordOf(core);
+      this.#parts.publish(record, this.#told.get(id) ?? null);
+      if (hasEnded(record.state)) this.#told.delete(id);
+      else this.#told.set(id, record);
+    }
     this.#news.clear();
   }
 }

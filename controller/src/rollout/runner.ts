@@ -53,6 +53,11 @@ export class RolloutRunner {
   readonly #runner: Runner<RolloutCore, RolloutInput, RolloutEffect>;
   readonly #onEnd: () => void;
   #isDead = false;
+  /** To be stored; one transaction takes what many hosts answer in one turn of the event loop. */
+  #unsaved: RolloutCore | null = null;
+  /** What may be done only when that is stored, in order. */
+  #held: Exclude<RolloutEffect, { kind: "save" }>[] = [];
+  #storing: NodeJS.Immediate | null = null;
 
   /** Does nothing before `begin`, `takeUp` or a decision. */
   constructor(core: RolloutCore, parts: RolloutParts, onEnd: () => void) {
@@ -77,6 +82,7 @@ export class RolloutRunner {
 
   begin(): void {
     this.#feed({ kind: "begin" });
+    this.#store();
   }
 
   /** After a restart of the controller. */
@@ -89,6 +95,7 @@ export class RolloutRunner {
   decide(decision: Decision): string | null {
     const refusal = refusalOf(this.core, decision);
     if (refusal === null) this.#feed(decision);
+    this.#store(); // who decided is told that it is so
     return refusal;
   }
 
@@ -113,6 +120,7 @@ export class RolloutRunner {
 
   /** Leaves it to the next controller: nothing is stored or sent from now on. */
   release(): void {
+    this.#store();
     this.#isDead = true;
   }
 
@@ -121,13 +129,36 @@ export class RolloutRunner {
   }
 
   #perform(effect: RolloutEffect): void {
-    // A save that failed ends it: what follows in the same step must not be sent.
     if (this.#isDead) return;
-    const { store, emit, advise, log } = this.#parts;
+    if (effect.kind === "save") {
+      this.#unsaved = effect.core;
+      this.#storing ??= setImmediate(() => this.#store());
+    } else if (this.#unsaved === null) this.#do(effect);
+    else this.#held.push(effect);
+  }
+
+  /** Stores what is to be stored, then does what waited for it. */
+  #store(): void {
+    if (this.#storing !== null) clearImmediate(this.#storing);
+    this.#storing = null;
+    const core = this.#unsaved;
+    if (core === null || this.#isDead) return;
+    const held = this.#held;
+    this.#unsaved = null;
+    this.#held = [];
+    try {
+      this.#parts.store.save(core);
+    } catch (error) {
+      this.#die(error); // nothing of it must be sent
+      return;
+    }
+    for (const effect of held) this.#do(effect);
+  }
+
+  #do(effect: Exclude<RolloutEffect, { kind: "save" }>): void {
+    if (this.#isDead) return;
+    const { emit, advise, log } = this.#parts;
     switch (effect.kind) {
-      case "save":
-        store.save(effect.core);
-        return;
       case "event":
         log.info(effect.draft.kind, effect.draft.data);
         if (!emit(effect.draft)) log.warning("an event of a rollout was dropped: too many wait", effect.draft.data);

@@ -280,12 +280,6 @@ export type FleetAnswer<T = unknown> =
       readonly reason: string;
     };
 
-/** Progress on `F.adv.CONTROLLER.rollout`. */
-export interface RolloutAdvice {
-  readonly v: 1;
-  readonly rollout: RolloutRecord;
-}
-
 /** What circusctl says per host after a command. */
 export interface HostOutcome {
   readonly host: string;

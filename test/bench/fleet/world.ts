@@ -1,0 +1,189 @@
+/** A fleet of simulated agents around a real nats-server and a real controller, and an operator who asks. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  AnswerReader,
+  type FleetAnswer,
+  type FleetAnswers,
+  type HostName,
+  type Identity,
+  type ServerUser,
+  Subjects,
+  serverConfig,
+  TTL_DEFAULT_MS,
+  type UserName,
+} from "@circus-cluster/proto";
+import {
+  connectFleet,
+  createSeed,
+  type FleetConnection,
+  type FleetMessage,
+  publicKey,
+} from "@circus-cluster/proto/nats";
+import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { freePort } from "../../support/ports.ts";
+import { type Program, projectRoot, startProgram } from "../../support/process.ts";
+import { type TempDir, tempDir } from "../../support/temp.ts";
+import { waitFor } from "../../support/wait.ts";
+import type { SimulationPlan } from "./simulated-agent.ts";
+
+const FLEET = "main";
+const STREAM_MIB = 4096;
+const ASK_MS = 60_000;
+const READY_MS = 300_000;
+const TICKS_PER_SECOND = 100;
+export const WATCHERS = 20;
+
+export interface Cost {
+  readonly wallMs: number;
+  /** Of the controller. */
+  readonly cpuMs: number;
+}
+
+export class SimulatedFleet implements AsyncDisposable {
+  readonly hosts: readonly HostName[];
+  readonly subjects = new Subjects(FLEET);
+  readonly user = "op" as UserName;
+  readonly dir: TempDir;
+  readonly connection: FleetConnection;
+  readonly controller: Program;
+  readonly #begun: readonly AsyncDisposable[];
+  #count = 0;
+
+  private constructor(
+    hosts: readonly HostName[],
+    parts: { dir: TempDir; server: NatsServer; controller: Program; simulation: Program; connection: FleetConnection },
+  ) {
+    this.hosts = hosts;
+    const { dir, server, controller, simulation, connection } = parts;
+    this.dir = dir;
+    this.controller = controller;
+    this.connection = connection;
+    this.#begun = [dir, server, controller, simulation];
+  }
+
+  /** Everybody online, every watcher active in the controller's picture. */
+  static async start(count: number): Promise<SimulatedFleet> {
+    const dir = await tempDir("circus-scale-");
+    const hosts = Array.from({ length: count }, (_, at) => `h${String(at).padStart(4, "0")}` as HostName);
+    const seeds = new Map(["ctl1", "op", ...hosts].map((name) => [name, createSeed()]));
+    const user = (role: Identity["role"], name: string): ServerUser => ({
+      identity: { role, name },
+      publicKey: publicKey(seeds.get(name) ?? ""),
+    });
+    const users = [user("controller", "ctl1"), user("operator", "op"), ...hosts.map((host) => user("agent", host))];
+    const listen = `127.0.0.1:${await freePort()}`;
+    const text = serverConfig({ fleet: FLEET, listen, storeDir: dir.file("js"), users, streamMiB: STREAM_MIB });
+    const server = await startNatsServer({ config: await dir.write("nats.conf", text) });
+    const controller = await startSimulatedController(dir, server.url, seeds.get("ctl1") ?? "");
+    const agents = hosts.map((name) => ({ name, seed: seeds.get(name) ?? "" }));
+    const plan: SimulationPlan = { url: server.url, fleet: FLEET, agents, watchers: WATCHERS };
+    const script = [join(projectRoot, "test/bench/run.mjs"), join(projectRoot, "test/bench/fleet/simulate.ts")];
+    const file = await dir.write("plan.json", JSON.stringify(plan));
+    const simulation = await startProgram(process.execPath, [...script, file]);
+    await simulation.waitForLine(/all connected/, READY_MS);
+    const credentials = { v: 1, fleet: FLEET, role: "operator", name: "op", seed: seeds.get("op") ?? "" } as const;
+    const connection = await connectFleet({ servers: [server.url], name: "op", credentials, mode: "service" });
+    const fleet = new SimulatedFleet(hosts, { dir, server, controller, simulation, connection });
+    await waitFor(async () => await fleet.#isWhole(), {
+      what: `${count} hosts online`,
+      deadlineMs: READY_MS,
+      everyMs: 500,
+    });
+    return fleet;
+  }
+
+  /** The result, and how many bytes the answer had. */
+  async ask<K extends keyof FleetAnswers>(
+    door: "query" | "control",
+    verb: K,
+    properties: object,
+  ): Promise<{ readonly result: FleetAnswers[K]; readonly bytes: number }> {
+    const reader = new AnswerReader();
+    let bytes = 0;
+    const isLast = ({ data }: FleetMessage): boolean => {
+      bytes += data.length;
+      return reader.take(data);
+    };
+    const subject = this.subjects[door](this.user, verb);
+    const request = { v: 1, id: `a${this.#count++}`, properties };
+    const result = await this.connection.request(subject, request, ASK_MS, { isLast });
+    if (result.kind !== "answer") throw new Error(`${verb}: ${result.kind}`);
+    const answer = reader.value as FleetAnswer<FleetAnswers[K]>;
+    if (!answer.ok) throw new Error(`${verb}: ${answer.reason}`);
+    return { result: answer.result, bytes };
+  }
+
+  /** One command to each host, answers on one subject each; resolves when all have said "done". */
+  async tellEach(command: string, properties: object): Promise<number> {
+    const id = `t${this.#count++}`;
+    const payload = { v: 1, id, issued: Date.now(), ttl: TTL_DEFAULT_MS, command, properties };
+    const asks = this.hosts.map((key) => ({ key, subject: this.subjects.command(key, this.user, command), payload }));
+    const isLast = (message: FleetMessage): boolean => (message.json() as { outcome?: string }).outcome !== "accepted";
+    const results = await this.connection.askEach(asks, { timeoutMs: ASK_MS, isLast });
+    return [...results.values()].filter(({ kind }) => kind === "answer").length;
+  }
+
+  /** One broadcast, collected against all hosts. @param isBare agents then answer without reading it */
+  async broadcast(command: string, isBare: boolean): Promise<number> {
+    const id = isBare ? "ping" : `b${this.#count++}`;
+    const envelope = { v: 1, id, issued: Date.now(), ttl: TTL_DEFAULT_MS, command, properties: {} };
+    const { answers } = await this.connection.askMany({
+      publishes: [{ subject: this.subjects.commandAll(this.user, command), payload: envelope }],
+      replySubject: this.subjects.all.repliesTo(this.user, id),
+      keyOf: (subject) => {
+        const parsed = this.subjects.parse(subject);
+        return parsed?.kind === "rpl" ? parsed.host : null;
+      },
+      expected: new Set(this.hosts),
+      timeoutMs: ASK_MS,
+    });
+    return answers.size;
+  }
+
+  async cost(work: () => Promise<unknown>): Promise<Cost> {
+    const cpu = this.controllerCpuMs;
+    const begun = performance.now();
+    await work();
+    return { wallMs: performance.now() - begun, cpuMs: this.controllerCpuMs - cpu };
+  }
+
+  get controllerCpuMs(): number {
+    const fields = readFileSync(`/proc/${this.controller.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+    return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+  }
+
+  get controllerRssMiB(): number {
+    const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.controller.pid}/status`, "utf8"))?.[1];
+    return Number(kib) / 1024;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection.close(1000);
+    for (const one of [...this.#begun].reverse()) await one[Symbol.asyncDispose]();
+  }
+
+  async #isWhole(): Promise<boolean> {
+    const { result } = await this.ask("query", "status", { hosts: null, watcher: null });
+    return (
+      result.hosts.length === this.hosts.length &&
+      result.hosts.every(
+        ({ presence, watchers }) =>
+          presence === "online" && watchers.length === WATCHERS && watchers.every(({ healthy }) => healthy === 1),
+      )
+    );
+  }
+}
+
+async function startSimulatedController(dir: TempDir, url: string, seed: string): Promise<Program> {
+  const credentials = JSON.stringify({ v: 1, fleet: FLEET, role: "controller", name: "ctl1", seed });
+  const lines = [
+    "[controller]",
+    `nats_url = ${url}`,
+    `state_dir = ${dir.file("state")}`,
+    `credentials = ${await dir.write("ctl1.creds", credentials, 0o600)}`,
+  ];
+  const program = await startProgram("circus-controller", [await dir.write("controller.ini", `${lines.join("\n")}\n`)]);
+  await program.waitForLine(/"reading events"/, 60_000);
+  return program;
+}

@@ -1,0 +1,218 @@
+/**
+ * `npm run bench -- ingest history`: events from the stream into the database by a real controller, the same rows by
+ * its own writer and by nothing but SQLite; then questions about the past at the size reached. BENCH_EVENTS says how
+ * many: 200,000 by default, of which the stream gets at most a million.
+ */
+import { statSync } from "node:fs";
+import {
+  type EventsQuery,
+  type FleetEvent,
+  type HostName,
+  messageId,
+  Subjects,
+  type UptimeQuery,
+} from "@circus-cluster/proto";
+import Sqlite, { type Database } from "better-sqlite3";
+import type { RawMessage } from "../../controller/src/ingest/decode.ts";
+import { Writer } from "../../controller/src/ingest/writer.ts";
+import { openStores, type Stores } from "../../controller/src/store/database.ts";
+import { events } from "../../controller/src/store/queries/events.ts";
+import { historyAt } from "../../controller/src/store/queries/history-at.ts";
+import { uptime } from "../../controller/src/store/queries/uptime.ts";
+import { type TempDir, tempDir } from "../support/temp.ts";
+import { readByController } from "./fleet/stream.ts";
+import { ms, quantile, ratio, table } from "./measure.ts";
+
+const EVENTS = Number(process.env["BENCH_EVENTS"] ?? 200_000);
+const STREAM_MAX = 1_000_000;
+const HOSTS = 100;
+const WATCHERS = 20;
+const DAYS = 30;
+const DAY_MS = 86_400_000;
+const BATCH = 200;
+const QUESTIONS = 300;
+const subjects = new Subjects("main");
+
+/** What a process that dies and comes back says: six events. */
+const LIFE: readonly (readonly [string, FleetEvent["data"]])[] = [
+  ["watcher_starting", { generation: 1 }],
+  ["process_spawned", { generation: 1 }],
+  ["watcher_started", { generation: 1 }],
+  ["process_healthy", {}],
+  ["process_exited", { code: 1, expected: false, uptime: 12_345 }],
+  ["watcher_failed", { reason: "ended with code 1" }],
+];
+
+export interface MadeEvent {
+  readonly subject: string;
+  readonly event: FleetEvent;
+  readonly msgId: string;
+}
+
+/** The events of a fleet over a month, in the order of their time; the same at every call. */
+export function* madeEvents(count: number, startMs: number): Generator<MadeEvent> {
+  const seqs = new Array<number>(HOSTS).fill(0);
+  const stepMs = (DAYS * DAY_MS) / count;
+  for (let at = 0; at < count; at++) {
+    const round = Math.floor(at / (HOSTS * WATCHERS));
+    const which = at % (HOSTS * WATCHERS);
+    const hostAt = which % HOSTS;
+    const host = `h${hostAt}` as HostName;
+    const watcher = `w${Math.floor(which / HOSTS)}`;
+    const [kind, data] = LIFE[round % LIFE.length] ?? ["watcher_started", {}];
+    const seq = (seqs[hostAt] ?? 0) + 1;
+    seqs[hostAt] = seq;
+    const time = Math.floor(startMs + at * stepMs);
+    const event: FleetEvent = { v: 1, epoch: startMs, seq, time, kind, watcher, pid: 1000 + which, wid: 1, data };
+    yield { subject: subjects.event(host, watcher, kind), event, msgId: messageId(host, event) };
+  }
+}
+
+/** In batches, as they come from the stream. */
+function* rawBatches(count: number, startMs: number): Generator<readonly RawMessage[]> {
+  const encoder = new TextEncoder();
+  let batch: RawMessage[] = [];
+  let seq = 0;
+  for (const { subject, event } of madeEvents(count, startMs)) {
+    batch.push({ seq: ++seq, subject, data: encoder.encode(JSON.stringify(event)), time: event.time + 5 });
+    if (batch.length === BATCH) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Time spent in `take` alone, for all batches. */
+function timed<T>(batches: Iterable<T>, take: (batch: T) => void): number {
+  let spent = 0;
+  for (const batch of batches) {
+    const begun = performance.now();
+    take(batch);
+    spent += performance.now() - begun;
+  }
+  return spent;
+}
+
+/** The event rows that the writer has made, into a table of the same shape and index, and nothing else. */
+function insertRaw(source: Database, dir: TempDir): number {
+  const tables = source
+    .prepare<[], { name: string; sql: string }>(
+      "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name LIKE 'ev_%' ORDER BY name",
+    )
+    .all();
+  const db = new Sqlite(dir.file("raw.db"));
+  try {
+    for (const pragma of ["journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 16000"])
+      db.pragma(pragma);
+    db.pragma("cache_size = -65536");
+    let spent = 0;
+    for (const { name, sql } of tables) {
+      db.exec(`${sql}; CREATE INDEX ${name}_q ON ${name}(host_id, watcher_id, ts);`);
+      const rows = source.prepare(`SELECT * FROM ${name} ORDER BY id`).raw().all() as unknown[][];
+      const insert = db.prepare(`INSERT INTO ${name} VALUES(${(rows[0] ?? []).map(() => "?").join(",")})`);
+      const batches = Array.from({ length: Math.ceil(rows.length / BATCH) }, (_, at) =>
+        rows.slice(at * BATCH, (at + 1) * BATCH),
+      );
+      spent += timed(
+        batches,
+        db.transaction((batch: unknown[][]) => batch.forEach((row) => insert.run(...row))),
+      );
+    }
+    return spent;
+  } finally {
+    db.close();
+  }
+}
+
+async function withStore<T>(work: (stores: Stores, startMs: number, dir: TempDir, spentMs: number) => T): Promise<T> {
+  await using dir = await tempDir("circus-bench-store-");
+  const startMs = Date.now() - DAYS * DAY_MS;
+  using stores = openStores(dir.path);
+  const writer = new Writer(stores.events, subjects);
+  writer.enter({ created: startMs, lastSeq: EVENTS });
+  const spentMs = timed(rawBatches(EVENTS, startMs), (batch) => writer.commit(batch));
+  return work(stores, startMs, dir, spentMs);
+}
+
+export async function benchIngest(): Promise<string> {
+  console.error(`ingest: ${EVENTS} events by the writer, then by SQLite alone`);
+  const { spentMs, rawMs, bytes } = await withStore((stores, _, dir, spentMs) => {
+    const rawMs = insertRaw(stores.events, dir);
+    return { spentMs, rawMs, bytes: statSync(dir.file("events.db")).size };
+  });
+  const streamed = Math.min(EVENTS, STREAM_MAX);
+  console.error(`ingest: ${streamed} events from a stream by a controller`);
+  const read = await readByController(madeEvents(streamed, Date.now() - DAYS * DAY_MS));
+  const rate = (count: number, spent: number): string => `${((count * 1000) / spent).toFixed(0)}/s`;
+  const raw = EVENTS / rawMs;
+  return table(
+    `ingest (batches of ${BATCH}; database ${(bytes / EVENTS).toFixed(0)} bytes an event)`,
+    ["events", "rate", "to SQLite alone", "peak resident"],
+    [
+      {
+        name: "controller: stream → committed",
+        cells: [
+          String(streamed),
+          rate(streamed, read.ms),
+          ratio(streamed / read.ms, raw),
+          `${read.rssMiB.toFixed(0)} MiB`,
+        ],
+      },
+      {
+        name: "its writer: message → committed",
+        cells: [String(EVENTS), rate(EVENTS, spentMs), ratio(EVENTS / spentMs, raw), ""],
+      },
+      { name: "SQLite: the same event rows, one index", cells: [String(EVENTS), rate(EVENTS, rawMs), ratio(1, 1), ""] },
+    ],
+  );
+}
+
+export async function benchHistory(): Promise<string> {
+  console.error(`history: ${EVENTS} events`);
+  return await withStore(({ events: db }, startMs) => {
+    const until = startMs + DAYS * DAY_MS;
+    const host = (at: number): readonly string[] => [`h${(at * 37) % HOSTS}`];
+    const watcher = (at: number): string => `w${(at * 7) % WATCHERS}`;
+    const moment = (at: number): number =>
+      startMs + Math.floor((((at * 7919) % QUESTIONS) / QUESTIONS) * DAYS * DAY_MS);
+    const all = { since: startMs, until } as const;
+    const last = (at: number): EventsQuery => ({
+      hosts: host(at),
+      watcher: watcher(at),
+      kinds: null,
+      actor: null,
+      ...all,
+      limit: 50,
+    });
+    const month = (at: number): UptimeQuery => ({ hosts: host(at), watcher: watcher(at), ...all });
+    const questions: readonly (readonly [string, number, (at: number) => unknown])[] = [
+      [
+        "state of W on H at T",
+        QUESTIONS,
+        (at) => historyAt(db, { hosts: host(at), watcher: watcher(at), at: moment(at) }),
+      ],
+      ["uptime of W on H, 30 days", QUESTIONS, (at) => uptime(db, month(at), until)],
+      ["last 50 events of W on H", QUESTIONS, (at) => events(db, last(at))],
+      [
+        `state of all ${HOSTS * WATCHERS} watchers at T`,
+        20,
+        (at) => historyAt(db, { hosts: null, watcher: null, at: moment(at) }),
+      ],
+    ];
+    const rows = questions.map(([name, count, ask]) => {
+      ask(0); // the first reads the pages
+      const times = Array.from({ length: count }, (_, at) => {
+        const begun = performance.now();
+        ask(at);
+        return performance.now() - begun;
+      });
+      return { name, cells: [ms(quantile(times, 0.5)), ms(quantile(times, 0.99))] };
+    });
+    return table(
+      `history of ${EVENTS} events (${HOSTS} hosts × ${WATCHERS} watchers, ${DAYS} days)`,
+      ["p50", "p99"],
+      rows,
+    );
+  });
+}
