@@ -139,6 +139,7 @@ export async function benchIngest(): Promise<string> {
   console.error(`ingest: ${EVENTS} events by the writer, then by SQLite alone`);
   const { spentMs, rawMs, bytes } = await withStore((stores, _, dir, spentMs) => {
     const rawMs = insertRaw(stores.events, dir);
+    stores.events.pragma("wal_checkpoint(TRUNCATE)");
     return { spentMs, rawMs, bytes: statSync(dir.file("events.db")).size };
   });
   const streamed = Math.min(EVENTS, STREAM_MAX);

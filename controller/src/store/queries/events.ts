@@ -2,6 +2,7 @@
 import type { EventRow, EventsQuery } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import { dayTables } from "./days.ts";
+import { inScope, type Scope } from "./scope.ts";
 
 /** A host whose clock runs ahead: its events may stand in the table of the day before their own time. */
 const AHEAD_MS = 3_600_000;
@@ -25,7 +26,7 @@ export function events(db: Database, query: EventsQuery): { rows: readonly Event
   for (const { table, startMs } of dayTables(db)) {
     // An event is stored after it happened, never before.
     if (startMs + DAY_MS + AHEAD_MS <= since) break;
-    found.push(...db.prepare<[Record<string, unknown>], Row>(select(table, order)).all(bound));
+    found.push(...db.prepare<[Record<string, unknown>], Row>(select(table, order, query)).all(bound));
     if (found.length > limit) break; // what older tables hold arrived earlier
   }
   const sorted = found.sort((a, b) => b.id - a.id);
@@ -36,7 +37,7 @@ export function events(db: Database, query: EventsQuery): { rows: readonly Event
   return { rows, isTruncated: sorted.length > limit };
 }
 
-function select(table: string, order: string): string {
+function select(table: string, order: string, scope: Scope): string {
   return `
     SELECT e.id, host.name AS host, e.epoch, e.seq, e.ts AS time, e.rts AS stored, kind.name AS kind,
            watcher.name AS watcher, e.pid, e.wid, e.actor, e.cause, e.data
@@ -45,8 +46,7 @@ function select(table: string, order: string): string {
     JOIN kind ON kind.id = e.kind_id
     LEFT JOIN watcher ON watcher.id = e.watcher_id
     WHERE e.ts >= @since AND e.ts < @until
-      AND (@hosts IS NULL OR e.host_id IN (SELECT id FROM host WHERE name IN (SELECT value FROM json_each(@hosts))))
-      AND (@watcher IS NULL OR e.watcher_id = (SELECT id FROM watcher WHERE name = @watcher))
+      AND ${inScope("e", scope)}
       AND (@kinds IS NULL OR e.kind_id IN (SELECT id FROM kind WHERE name IN (SELECT value FROM json_each(@kinds))))
       AND (@actor IS NULL OR e.actor = @actor)
     ORDER BY ${order} LIMIT @limit`;

@@ -1,6 +1,7 @@
 /** In which state was each watcher at T? */
 import type { HistoryAtQuery, HistoryRow } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { inScope } from "./scope.ts";
 
 /** One row per host and watcher that was known by then, by name. */
 export function historyAt(db: Database, query: HistoryAtQuery): readonly HistoryRow[] {
@@ -13,8 +14,7 @@ export function historyAt(db: Database, query: HistoryAtQuery): readonly History
        JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
          AND itv.t0 = (SELECT max(t0) FROM itv AS i
                        WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @at)
-       WHERE (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
-         AND (@watcher IS NULL OR watcher.name = @watcher)
+       WHERE ${inScope("cur", query)}
          AND (itv.t1 IS NULL OR itv.t1 > itv.t0)
        ORDER BY host.name, watcher.name`,
     )

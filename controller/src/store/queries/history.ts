@@ -1,6 +1,7 @@
 /** In which states were watchers from A to B? */
 import type { HistoryQuery, HistoryRow, Millis } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { inScope } from "./scope.ts";
 
 /** Rows of `itv` that end up in one answer, before those of one state are joined; bounds the time of one question. */
 const SCANNED_MAX = 100_000;
@@ -23,8 +24,7 @@ export function history(db: Database, query: HistoryQuery): { rows: readonly His
        JOIN host ON host.id = cur.host_id
        JOIN watcher ON watcher.id = cur.watcher_id
        JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
-       WHERE (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
-         AND (@watcher IS NULL OR watcher.name = @watcher)
+       WHERE ${inScope("cur", query)}
          AND itv.t0 < @until
          AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
                                WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)

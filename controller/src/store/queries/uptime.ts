@@ -2,6 +2,7 @@
 import type { Millis, UptimeQuery, UptimeRow, WatcherState } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import { dayTables } from "./days.ts";
+import { inScope, type Scope } from "./scope.ts";
 
 interface Interval {
   readonly host: string;
@@ -26,14 +27,14 @@ export function uptime(db: Database, query: UptimeQuery, now: Millis): readonly 
   const hosts = query.hosts === null ? null : JSON.stringify(query.hosts);
   const until = Math.min(query.until, now);
   const bound = { hosts, watcher: query.watcher, since: query.since, until };
-  const exits = countExits(db, bound);
+  const exits = countExits(db, query, bound);
   const rows: UptimeRow[] = [];
   let sum: Sum | null = null;
   const end = (): void => {
     if (sum !== null) rows.push(sum.row(exits.get(keyOf(sum))));
   };
   // Read to its end without a pause: nothing else uses the connection meanwhile.
-  for (const interval of db.prepare<[Record<string, unknown>], Interval>(INTERVALS).iterate(bound)) {
+  for (const interval of db.prepare<[Record<string, unknown>], Interval>(intervalsOf(query)).iterate(bound)) {
     if (sum === null || sum.host !== interval.host || sum.watcher !== interval.watcher) {
       end();
       sum = new Sum(interval.host, interval.watcher);
@@ -44,20 +45,21 @@ export function uptime(db: Database, query: UptimeQuery, now: Millis): readonly 
   return rows;
 }
 
-const INTERVALS = `
+function intervalsOf(scope: Scope): string {
+  return `
   SELECT host.name AS host, watcher.name AS watcher, itv.state,
          max(itv.t0, @since) AS "from", min(ifnull(itv.t1, @until), @until) AS "to"
   FROM cur
   JOIN host ON host.id = cur.host_id
   JOIN watcher ON watcher.id = cur.watcher_id
   JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
-  WHERE (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
-    AND (@watcher IS NULL OR watcher.name = @watcher)
+  WHERE ${inScope("cur", scope)}
     AND itv.t0 < @until
     AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
                           WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
     AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))
   ORDER BY host.name, watcher.name, itv.t0`;
+}
 
 /** Adds the intervals of one watcher on one host, oldest first. */
 class Sum {
@@ -105,12 +107,13 @@ function keyOf({ host, watcher }: Pick<Exits, "host" | "watcher">): string {
 
 function countExits(
   db: Database,
+  scope: Scope,
   bound: { readonly since: Millis; readonly until: Millis },
 ): ReadonlyMap<string, Exits> {
   const counts = new Map<string, Exits>();
   for (const { table, startMs } of dayTables(db)) {
     if (startMs + 25 * HOUR_MS <= bound.since) break;
-    for (const row of db.prepare<[Record<string, unknown>], Exits>(exitsOf(table)).all(bound)) {
+    for (const row of db.prepare<[Record<string, unknown>], Exits>(exitsOf(table, scope)).all(bound)) {
       const before = counts.get(keyOf(row));
       const sum = { exits: row.exits + (before?.exits ?? 0), crashes: row.crashes + (before?.crashes ?? 0) };
       counts.set(keyOf(row), { ...row, ...sum });
@@ -119,7 +122,7 @@ function countExits(
   return counts;
 }
 
-function exitsOf(table: string): string {
+function exitsOf(table: string, scope: Scope): string {
   return `
     SELECT host.name AS host, watcher.name AS watcher, count(*) AS exits,
            sum(json_extract(e.data, '$.expected') IS 0) AS crashes
@@ -127,7 +130,6 @@ function exitsOf(table: string): string {
     JOIN host ON host.id = e.host_id
     JOIN watcher ON watcher.id = e.watcher_id
     WHERE e.kind_id = (SELECT id FROM kind WHERE name = 'process_exited') AND e.ts >= @since AND e.ts < @until
-      AND (@hosts IS NULL OR host.name IN (SELECT value FROM json_each(@hosts)))
-      AND (@watcher IS NULL OR watcher.name = @watcher)
+      AND ${inScope("e", scope)}
     GROUP BY e.host_id, e.watcher_id`;
 }
