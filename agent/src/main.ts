@@ -60,13 +60,19 @@ async function run(options: RunOptions, nofile: ResourceLimit | null, background
   if (config === null) return 1;
   try {
     using log = openLog(logOptions(options, config));
-    const ownUmask = process.umask();
-    if (config.circus.umask !== null) process.umask(config.circus.umask);
+    let ownUmask: number | null = null;
+    const setUmask = (mask: number | null): void => {
+      const wanted = mask ?? ownUmask;
+      if (wanted === null) return;
+      const before = process.umask(wanted);
+      ownUmask ??= before;
+    };
+    setUmask(config.circus.umask);
     const pidfile = options.pidfile ?? config.circus.pidfile;
     using _pid = pidfile === null ? null : PidFile.create(pidfile);
     const applyCircus = (circus: CircusSection, changed: readonly string[]): void => {
       log.setLevel(levelOf(options, circus));
-      if (changed.includes("umask")) process.umask(circus.umask ?? ownUmask);
+      if (changed.includes("umask")) setUmask(circus.umask);
     };
     const onBound = (): void => background?.ready();
     return await live({ config, log, nofile, path: options.configPath, onBound, applyCircus });

@@ -119,12 +119,12 @@ describe("Python hooks", () => {
     expect(await start(agent, "unseen")).toMatchObject({
       reason: "hook before_start failed: a hook does not see watcher.stream_redirector",
     });
-    const { heard, close } = await hearEvents(agent, "careless");
+    const events = await hearEvents(agent, "careless");
     expect(await start(agent, "careless")).toMatchObject({ status: "ok" });
-    await waitFor(() => heard.some(([event]) => event === "start"), { what: "the event start" });
-    close();
+    await waitFor(() => events.heard.some(([event]) => event === "start"), { what: "the event start" });
+    events.close();
     expect(
-      heard.filter(([event]) => event !== "updated").map(([event, { name, error }]) => [event, name, error]),
+      events.heard.filter(([event]) => event !== "updated").map(([event, { name, error }]) => [event, name, error]),
     ).toEqual([
       ["hook_failure", "before_start", "no database"],
       ["spawn", undefined, undefined],

@@ -179,6 +179,14 @@ const READS: readonly Row[] = [
     typed: { out: "", err: "'nope' not an existing option\n", code: 3 },
   },
   {
+    ask: ["ipython"],
+    reply: ok({ shell: false, msg: "this circusd is no Python program, so there is no shell inside it" }),
+    line: "ipython",
+    typed: out("error: Could not start ipython kernel"),
+    // Where IPython is installed it would start one.
+    circus: { why: "there is no Python in ours", reply: "any", typed: "any", isHarmful: true },
+  },
+  {
     ask: ["listsockets"],
     reply: ok({
       sockets: [

@@ -226,7 +226,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
     restartMany: (some) => called(`restartMany ${names(some)}`),
     reloadAll: (_cause, options) => called(`reloadAll ${JSON.stringify(options)}`),
     streamProblem: () => null,
-    reopenOutputs: () => called("reopenOutputs"),
+    reopenOutputs: () => void called("reopenOutputs"),
     takeOver: (watcher) => void called(`takeOver ${watcher.config.name}`),
     restartAgent: () => called("restartAgent"),
     checkNameIsFree: (name) => {

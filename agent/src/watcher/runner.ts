@@ -237,15 +237,16 @@ export class WatcherRunner {
 
   #callHook({ call, config }: Extract<WatcherEffect, { kind: "call_hook" }>, feed: Feed): void {
     const { id } = call;
-    let isOver = false;
+    // Taken out again by an answer that comes before the call is back.
+    this.#calls.set(id, () => undefined);
     try {
       const cancel = this.#deps.callHook(this.hookRequest(call, config), (outcome) => {
-        isOver = true;
         this.#calls.delete(id);
         this.feed({ kind: "hook_returned", id, outcome });
       });
-      if (!isOver) this.#calls.set(id, cancel);
+      if (this.#calls.has(id)) this.#calls.set(id, cancel);
     } catch (error) {
+      this.#calls.delete(id);
       feed({ kind: "hook_returned", id, outcome: { kind: "failed", error: reasonOf(error) } });
     }
   }

@@ -75,7 +75,8 @@ function secondWords(topic: string): Offer {
 /** What an agent's verb takes for a fleet only is offered once hosts are chosen: it would be refused before. */
 function optionNames(verb: Verb | null, options: Request["options"]): Offer {
   const hasScope = ["all", "host", "where"].some((name) => options[name] !== undefined);
-  const isMeant = ({ name }: OptionSpec): boolean => hasScope || verb?.command == null || !FLEET_ONLY.has(name);
+  const isMeant = ({ name }: OptionSpec): boolean =>
+    hasScope || (verb?.command ?? null) === null || !FLEET_ONLY.has(name);
   const some = (verb === null ? GLOBAL_OPTIONS : known(verb)).filter(isMeant);
   return { ...NOTHING, candidates: some.map(({ name, doc }) => ({ word: `--${name}`, doc })) };
 }
