@@ -43,14 +43,14 @@ const LIFE: readonly (readonly [string, FleetEvent["data"]])[] = [
   ["watcher_failed", { reason: "ended with code 1" }],
 ];
 
-export interface MadeEvent {
+interface MadeEvent {
   readonly subject: string;
   readonly event: FleetEvent;
   readonly msgId: string;
 }
 
 /** The events of a fleet over a month, in the order of their time; the same at every call. */
-export function* madeEvents(count: number, startMs: number): Generator<MadeEvent> {
+function* madeEvents(count: number, startMs: number): Generator<MadeEvent> {
   const seqs = new Array<number>(HOSTS).fill(0);
   const stepMs = (DAYS * DAY_MS) / count;
   for (let at = 0; at < count; at++) {
