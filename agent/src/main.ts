@@ -109,7 +109,7 @@ interface Life {
 async function live({ config: first, path, log, nofile, onBound, applyCircus }: Life): Promise<number> {
   const { logger } = log;
   let failure: string | null = null;
-  using signals = new ProcessSignals(logger, () => log.reopen());
+  const signals = new ProcessSignals(logger, () => log.reopen());
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
     const reload = (): LoadResult => loadConfig(path);
     const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload, applyCircus });
@@ -130,4 +130,6 @@ sealInheritedDescriptors();
 const startNofile = takeStartNofile(process.env);
 const startArenas = takeStartArenas(process.env);
 process.title = "circusd";
-process.exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);
+const exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);
+// Not by letting the event loop run dry: Node would give signals their default back first, and a late SIGTERM kill it.
+process.exit(exitCode);

@@ -10,24 +10,22 @@ type Commanded = Pick<AgentView, "quit" | "reloadAll" | "reopenOutputs">;
 
 const QUIT_SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
 
-/** Hears signals from the first moment on, also while there is no arbiter yet to obey them (D1). */
-export class ProcessSignals implements Disposable {
+/**
+ * Hears signals from the first moment on, also while there is no arbiter yet to obey them (D1), and to the last: one
+ * that comes when all is closed must not turn exit code 0 into a death by signal.
+ */
+export class ProcessSignals {
   readonly #log: Logger;
-  readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
   #arbiter: Commanded | null = null;
   #quitBy: NodeJS.Signals | null = null;
 
   /** @param onReopen called at SIGUSR1 */
   constructor(log: Logger, onReopen: () => void) {
     this.#log = log;
-    this.#handlers = [
-      ...QUIT_SIGNALS.map((name) => [name, () => this.#onQuit(name)] as const),
-      ["SIGHUP", () => this.#onReload()],
-      ["SIGUSR1", () => this.#onReopen(onReopen)],
-      // Its default would end the agent.
-      ["SIGUSR2", () => undefined],
-    ];
-    for (const [name, handler] of this.#handlers) process.on(name, handler);
+    for (const name of QUIT_SIGNALS) process.on(name, () => this.#onQuit(name));
+    process.on("SIGHUP", () => this.#onReload());
+    process.on("SIGUSR1", () => this.#onReopen(onReopen));
+    process.on("SIGUSR2", () => undefined); // its default would end the agent
   }
 
   get hasQuit(): boolean {
@@ -41,10 +39,6 @@ export class ProcessSignals implements Disposable {
 
   detach(): void {
     this.#arbiter = null;
-  }
-
-  [Symbol.dispose](): void {
-    for (const [name, handler] of this.#handlers) process.off(name, handler);
   }
 
   #onQuit(name: NodeJS.Signals): void {
