@@ -60,7 +60,11 @@ async function whole(): Promise<void> {
       const { hosts } = await asker.ask<FleetAnswers["status"]>("q", "status", { hosts: null, watcher: null });
       return (
         hosts.length === agents.size &&
-        hosts.every(({ presence, watchers: [web] }) => presence === "online" && web?.healthy === web?.numprocesses)
+        // A host whose picture has not come yet has no watcher to look at: a rollout would take it for ill.
+        hosts.every(
+          ({ presence, watchers: [web] }) =>
+            presence === "online" && web?.state === "active" && web.healthy > 0 && web.healthy === web.numprocesses,
+        )
       );
     },
     { what: "a whole fleet", deadlineMs: 30_000 },
