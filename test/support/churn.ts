@@ -73,12 +73,18 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
   const dice = chance(seed);
   await using agent = await startAgent({ sections: SECTIONS, args: ["--log-level", "error"] });
   let seen = 0;
+  /** Only with the first spawn that its hooks allow are the Python and the worker thread there that stay. */
+  let isHookedSeen = false;
   let commands = 0;
   const events = new zmq.Subscriber();
   events.connect(agent.pubsubEndpoint);
   events.subscribe("watcher.");
   const counting = (async () => {
-    for await (const [topic] of events) if (String(topic).endsWith(".spawn")) seen++;
+    for await (const [topic] of events) {
+      if (!String(topic).endsWith(".spawn")) continue;
+      seen++;
+      if (String(topic) === "watcher.hooked.spawn") isHookedSeen = true;
+    }
   })();
   const command = async (): Promise<void> => {
     const name = dice.pick(["brief", "failing", "long", "asked", "told", "hooked"]);
@@ -101,7 +107,7 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
   };
   const run = async (until: number): Promise<Rest> => {
     await agent.call("start", {}, 30_000);
-    while (seen < until) {
+    while (seen < until || !isHookedSeen) {
       await command();
       await delay(dice.below(20));
     }
