@@ -131,5 +131,7 @@ const startNofile = takeStartNofile(process.env);
 const startArenas = takeStartArenas(process.env);
 process.title = "circusd";
 const exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);
-// Not by letting the event loop run dry: Node would give signals their default back first, and a late SIGTERM kill it.
-process.exit(exitCode);
+process.exitCode = exitCode;
+// Once the last datagrams of the log are out, but before Node gives signals their default back: a late SIGTERM would
+// kill it then.
+process.once("beforeExit", () => process.exit(exitCode));
