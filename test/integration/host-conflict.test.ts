@@ -134,4 +134,33 @@ describe("two agents of one host name", () => {
     expect(only.program.stdout + only.program.stderr).not.toMatch(/another agent/);
     expect(await conflicts()).toEqual([]);
   });
+
+  it("two at once: one of them serves", async () => {
+    const both = await Promise.all([agent(), agent()]);
+    const said = (pattern: RegExp): number =>
+      both.filter(({ program }) => pattern.test(program.stdout + program.stderr)).length;
+    await waitFor(() => said(/connected to the fleet/) === 1 && said(/another agent is host web1/) === 1, {
+      what: "one to serve and one to be refused",
+      deadlineMs: 30_000,
+    });
+  });
+
+  it("a broker's restart changes nothing for either", async () => {
+    const first = await agent();
+    await first.program.waitForLine(/connected to the fleet/);
+    const second = await agent();
+    await second.program.waitForLine(/another agent is host web1/);
+    await server.kill9();
+    await first.program.waitForLine(/disconnected from the fleet/);
+    await server.restart();
+    await waitFor(() => (first.program.stdout + first.program.stderr).match(/ connected to the fleet/g)?.length === 2, {
+      what: "the first to be back",
+      deadlineMs: 30_000,
+    });
+    await waitFor(async () => (await hosts())[0]?.presence === "online", {
+      what: "web1 to be online",
+      deadlineMs: 30_000,
+    });
+    expect(second.program.stdout + second.program.stderr).not.toContain("connected to the fleet");
+  });
 });

@@ -91,6 +91,8 @@ export class Claim implements Disposable {
       this.#send("held", rival.id);
       this.#parts.onRefused(rival);
     } else if (isOlder(rival, this.#parts.self)) this.#refuse?.(rival);
+    // It began to listen after our own question, so it has to be told; else both would find nobody.
+    else if (this.#refuse !== null) this.#send("held", rival.id);
   }
 
   #onHeld(rival: HostClaim): void {
