@@ -1,5 +1,4 @@
 /** The doctor's look at the fleet: the credentials, the broker and its permissions, the controllers and the hosts. */
-import { X509Certificate } from "node:crypto";
 import {
   EXIT,
   formatDuration,
@@ -9,7 +8,7 @@ import {
   Subjects,
   VERSION,
 } from "@circus-cluster/proto";
-import { readTls } from "@circus-cluster/proto/credentials";
+import { type CertificateState, certificateStates, readTls } from "@circus-cluster/proto/credentials";
 import {
   type Credentials,
   connectFleet,
@@ -23,7 +22,6 @@ import type { Settings } from "../settings.ts";
 import { type Finding, ok, warning, wrong } from "./finding.ts";
 import { clockFinding, controllerFindings, hostFindings, versionFinding } from "./judge.ts";
 
-const EXPIRES_SOON_MS = 30 * 86_400_000;
 /** Questions to find all controllers: the broker gives each to one of them by chance. */
 const ASKS = 8;
 const SLOW_MS = 500;
@@ -54,26 +52,27 @@ export async function fleetFindings(settings: Settings, nowMs: number): Promise<
 }
 
 function certificateFindings(credentials: Credentials, { tls }: Settings, nowMs: number): Finding[] {
-  const texts: Record<string, string> = { ...credentials.tls };
   try {
-    Object.assign(texts, readTls(tls));
+    return certificateStates({ ...credentials.tls, ...readTls(tls) }, nowMs).map(certificateFinding);
   } catch (error) {
     return [wrong("tls", reasonOf(error), "name files that are there, or none")];
   }
-  return (["ca", "cert"] as const).flatMap((part) => {
-    const pem = texts[part];
-    if (pem === undefined) return [];
-    const what = part === "ca" ? "authority's certificate" : "certificate";
-    try {
-      const { validTo } = new X509Certificate(pem);
-      const leftMs = Date.parse(validTo) - nowMs;
-      if (leftMs < 0) return [wrong("tls", `the ${what} ended at ${validTo}`, "circusctl fleet issue --replace")];
-      if (leftMs > EXPIRES_SOON_MS) return [ok("tls", `the ${what} ends at ${validTo}`)];
-      return [warning("tls", `the ${what} ends in ${formatDuration(leftMs)}`, "circusctl fleet issue --replace")];
-    } catch (error) {
-      return [wrong("tls", `the ${what} cannot be read: ${reasonOf(error)}`, "circusctl fleet issue --replace")];
-    }
-  });
+}
+
+function certificateFinding(state: CertificateState): Finding {
+  const todo = "circusctl fleet issue --replace";
+  switch (state.kind) {
+    case "unreadable":
+      return wrong("tls", `the ${state.what} cannot be read: ${state.reason}`, todo);
+    case "ended":
+      return wrong("tls", `the ${state.what} ended at ${state.validTo}`, todo);
+    case "soon":
+      return warning("tls", `the ${state.what} ends in ${formatDuration(state.leftMs)}`, todo);
+    case "fine":
+      return ok("tls", `the ${state.what} ends at ${state.validTo}`);
+    default:
+      return state satisfies never;
+  }
 }
 
 async function brokerFindings(credentials: Credentials, settings: Settings): Promise<readonly Finding[]> {

@@ -1,9 +1,8 @@
 /** `circus-controller check`: settings, credentials and both databases. Nothing has to run, and nothing is changed. */
-import { X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes, formatDuration, reasonOf } from "@circus-cluster/proto";
-import { readTls } from "@circus-cluster/proto/credentials";
+import { type CertificateState, certificateStates, readTls } from "@circus-cluster/proto/credentials";
 import type { Database } from "better-sqlite3";
 import type { ControllerConfig, LoadedConfig } from "../config.ts";
 import { isInUse } from "../state-dir.ts";
@@ -12,9 +11,6 @@ import { DATABASES, damageOf, openForReading, schemaOf } from "../store/files.ts
 import { dayTables } from "../store/queries/days.ts";
 import { missingEvents } from "../store/queries/gaps.ts";
 import { WAL_MAX_BYTES, walBytes } from "../store/wal.ts";
-
-/** A certificate that ends sooner is worth a word. */
-const EXPIRES_SOON_MS = 30 * 86_400_000;
 
 interface Finding {
   readonly check: string;
@@ -58,25 +54,27 @@ function credentialFindings(config: ControllerConfig, nowMs: number): Finding[] 
       : { check: "credentials", state: "ok", text: `${credentials.role} ${credentials.name}` };
   try {
     const texts = { ...credentials?.tls, ...readTls(config.tls) };
-    return [who, ...(["ca", "cert"] as const).flatMap((part) => expiryFinding(part, texts[part], nowMs))];
+    return [who, ...certificateStates(texts, nowMs).map(expiryFinding)];
   } catch (error) {
     return [who, { check: "tls", state: "wrong", text: reasonOf(error) }];
   }
 }
 
-function expiryFinding(part: "ca" | "cert", pem: string | undefined, nowMs: number): Finding[] {
-  if (pem === undefined) return [];
-  const what = part === "ca" ? "authority's certificate" : "certificate";
-  try {
-    const { validTo } = new X509Certificate(pem);
-    const leftMs = Date.parse(validTo) - nowMs;
-    if (leftMs < 0) return [{ check: "tls", state: "wrong", text: `the ${what} ended at ${validTo}; issue a new one` }];
-    const text = `the ${what} ends at ${validTo}`;
-    return leftMs < EXPIRES_SOON_MS
-      ? [{ check: "tls", state: "warning", text: `${text}, in ${formatDuration(leftMs)}; issue a new one` }]
-      : [{ check: "tls", state: "ok", text }];
-  } catch (error) {
-    return [{ check: "tls", state: "wrong", text: `the ${what} cannot be read: ${reasonOf(error)}` }];
+function expiryFinding(state: CertificateState): Finding {
+  const check = "tls";
+  switch (state.kind) {
+    case "unreadable":
+      return { check, state: "wrong", text: `the ${state.what} cannot be read: ${state.reason}` };
+    case "ended":
+      return { check, state: "wrong", text: `the ${state.what} ended at ${state.validTo}; issue a new one` };
+    case "soon": {
+      const text = `the ${state.what} ends at ${state.validTo}, in ${formatDuration(state.leftMs)}; issue a new one`;
+      return { check, state: "warning", text };
+    }
+    case "fine":
+      return { check, state: "ok", text: `the ${state.what} ends at ${state.validTo}` };
+    default:
+      return state satisfies never;
   }
 }
 

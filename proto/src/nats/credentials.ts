@@ -1,9 +1,11 @@
 /** Reads the credentials file of one identity. The seed inside never reaches a log or an error. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { reasonOf } from "../errors.ts";
 import { parseUserName } from "../names.ts";
 import { ROLES } from "../roles.ts";
 import { issueText, parse, type Schema, v } from "../schema.ts";
+import type { Millis } from "../time.ts";
 import { isSeed } from "./nkey.ts";
 import type { Credentials, TlsFiles } from "./types.ts";
 
@@ -82,4 +84,35 @@ export function readTls(files: TlsFiles): { ca?: string; cert?: string; key?: st
     }
   }
   return out;
+}
+
+/** A certificate that ends sooner is worth a word. */
+const EXPIRES_SOON_MS = 30 * 86_400_000;
+
+/** What there is to say of one certificate; `what` is its name in a sentence. */
+export type CertificateState = { readonly what: string } & (
+  | { readonly kind: "unreadable"; readonly reason: string }
+  /** @property validTo as the certificate has it @property leftMs negative where it has ended */
+  | { readonly kind: "ended" | "soon" | "fine"; readonly validTo: string; readonly leftMs: Millis }
+);
+
+/** How long the certificates of a connection hold, as {@link readTls} gave them. @param nowMs wall ms */
+export function certificateStates(
+  texts: { readonly ca?: string | undefined; readonly cert?: string | undefined },
+  nowMs: Millis,
+): readonly CertificateState[] {
+  return (["ca", "cert"] as const).flatMap((part) => {
+    const pem = texts[part];
+    return pem === undefined ? [] : [stateOf(part === "ca" ? "authority's certificate" : "certificate", pem, nowMs)];
+  });
+}
+
+function stateOf(what: string, pem: string, nowMs: Millis): CertificateState {
+  try {
+    const { validTo } = new X509Certificate(pem);
+    const leftMs = Date.parse(validTo) - nowMs;
+    return { what, kind: leftMs < 0 ? "ended" : leftMs < EXPIRES_SOON_MS ? "soon" : "fine", validTo, leftMs };
+  } catch (error) {
+    return { what, kind: "unreadable", reason: reasonOf(error) };
+  }
 }
