@@ -1,7 +1,7 @@
 /** In which states were watchers from A to B? */
 import type { HistoryQuery, HistoryRow, Millis } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
-import { inScope } from "./scope.ts";
+import { touchingWindow } from "./scope.ts";
 
 /** Rows of `itv` that end up in one answer, before those of one state are joined; bounds the time of one question. */
 const SCANNED_MAX = 100_000;
@@ -20,15 +20,7 @@ export function history(db: Database, query: HistoryQuery): { rows: readonly His
   const found = db
     .prepare<[Record<string, unknown>], Interval>(
       `SELECT host.name AS host, watcher.name AS watcher, itv.state, itv.t0 AS "from", itv.t1 AS "to", itv.actor, itv.cause
-       FROM cur
-       JOIN host ON host.id = cur.host_id
-       JOIN watcher ON watcher.id = cur.watcher_id
-       JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
-       WHERE ${inScope("cur", query)}
-         AND itv.t0 < @until
-         AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
-                               WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
-         AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))
+       ${touchingWindow(query)}
        ORDER BY itv.t0 DESC, host.name, watcher.name LIMIT @scanned`,
     )
     .all({

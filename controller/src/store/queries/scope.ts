@@ -1,4 +1,4 @@
-/** Which hosts and watcher a question is about, as a condition of SQL. */
+/** Which hosts, watcher and time a question is about, as pieces of SQL. */
 
 export interface Scope {
   /** Null stands for all. */
@@ -18,4 +18,21 @@ export function inScope(table: string, { hosts, watcher }: Scope): string {
     ...(watcher === null ? [] : [`${table}.watcher_id = (SELECT id FROM watcher WHERE name = @watcher)`]),
   ];
   return conditions.length === 0 ? "TRUE" : conditions.join(" AND ");
+}
+
+/**
+ * `FROM` and `WHERE` of the intervals that touch [since, until), those of no length left out; wants `@since` and
+ * `@until` besides. An interval that began earlier is found by its beginning, which has an index.
+ */
+export function touchingWindow(scope: Scope): string {
+  return `
+    FROM cur
+    JOIN host ON host.id = cur.host_id
+    JOIN watcher ON watcher.id = cur.watcher_id
+    JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
+    WHERE ${inScope("cur", scope)}
+      AND itv.t0 < @until
+      AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
+                            WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
+      AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))`;
 }

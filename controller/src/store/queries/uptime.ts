@@ -2,7 +2,7 @@
 import type { Millis, UptimeQuery, UptimeRow, WatcherState } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import { dayTables } from "./days.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { inScope, type Scope, touchingWindow } from "./scope.ts";
 
 interface Interval {
   readonly host: string;
@@ -49,15 +49,7 @@ function intervalsOf(scope: Scope): string {
   return `
   SELECT host.name AS host, watcher.name AS watcher, itv.state,
          max(itv.t0, @since) AS "from", min(ifnull(itv.t1, @until), @until) AS "to"
-  FROM cur
-  JOIN host ON host.id = cur.host_id
-  JOIN watcher ON watcher.id = cur.watcher_id
-  JOIN itv ON itv.host_id = cur.host_id AND itv.watcher_id = cur.watcher_id
-  WHERE ${inScope("cur", scope)}
-    AND itv.t0 < @until
-    AND itv.t0 >= ifnull((SELECT max(t0) FROM itv AS i
-                          WHERE i.host_id = cur.host_id AND i.watcher_id = cur.watcher_id AND i.t0 <= @since), 0)
-    AND (itv.t1 IS NULL OR (itv.t1 > @since AND itv.t1 > itv.t0))
+  ${touchingWindow(scope)}
   ORDER BY host.name, watcher.name, itv.t0`;
 }
 
