@@ -1,9 +1,10 @@
 /** Where contexts are kept: `$XDG_CONFIG_HOME/circusctl/contexts.json`, mode 0600. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { EXIT, issueText, parse, reasonOf, type Schema, v } from "@circus-cluster/proto";
 import { FleetError } from "../fleet/error.ts";
 import type { Io } from "../io.ts";
+import { replaceFile } from "../replace-file.ts";
 
 /** How to reach one fleet; paths are absolute. */
 export interface Context {
@@ -64,13 +65,10 @@ export function readContexts(env: Io["env"]): Contexts {
 /** Whole or not at all. @throws FleetError where it cannot be written. */
 export function writeContexts(env: Io["env"], contexts: Contexts): void {
   const file = contextsFile(env);
-  const partial = `${file}.${process.pid}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(partial, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 });
-    renameSync(partial, file);
+    replaceFile(file, `${JSON.stringify(contexts, null, 2)}\n`);
   } catch (error) {
-    rmSync(partial, { force: true });
     throw new FleetError(EXIT.local, `contexts ${file} cannot be written: ${reasonOf(error)}`, { cause: error });
   }
 }

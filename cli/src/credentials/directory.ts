@@ -2,22 +2,11 @@
  * The directory of a fleet on disk: read, changed by one person at a time, written all or nothing. Where a
  * nats-server runs from it on this machine, it is told to read its configuration again.
  */
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { EXIT, reasonOf } from "@circus-cluster/proto";
 import { FleetError } from "../fleet/error.ts";
+import { replaceFile } from "../replace-file.ts";
 import { configOf, PLACES, parseRegistry, type Registry } from "./registry.ts";
 
 /** A file that must not be there yet, unless it may take an older one's place. */
@@ -52,9 +41,7 @@ export function writeAll(files: readonly NewFile[]): void {
     }
   } catch (error) {
     for (const path of written) rmSync(path, { force: true });
-    throw new FleetError(EXIT.local, `cannot write the fleet's files: ${reasonOf(error)}; none is left`, {
-      cause: error,
-    });
+    throw notWritten(error);
   }
 }
 
@@ -66,10 +53,12 @@ export function makeDirectories(paths: readonly string[]): void {
       chmodSync(path, DIR_MODE);
     }
   } catch (error) {
-    throw new FleetError(EXIT.local, `cannot write the fleet's files: ${reasonOf(error)}; none is left`, {
-      cause: error,
-    });
+    throw notWritten(error);
   }
+}
+
+function notWritten(cause: unknown): FleetError {
+  return new FleetError(EXIT.local, `cannot write the fleet's files: ${reasonOf(cause)}; none is left`, { cause });
 }
 
 export function registryText(registry: Registry): string {
@@ -109,14 +98,14 @@ export function commit(dir: string, registry: Registry, credentials: readonly Ne
   for (const { path } of staged) rmSync(path, { force: true }); // of one that was killed
   writeAll(staged);
   try {
-    replace(join(dir, PLACES.registry), registryText(registry));
+    replaceFile(join(dir, PLACES.registry), registryText(registry));
   } catch (error) {
     for (const { path } of staged) rmSync(path, { force: true });
     throw new FleetError(EXIT.local, `cannot write ${join(dir, PLACES.registry)}: ${reasonOf(error)}; nothing changed`);
   }
   for (const { path } of credentials) renameSync(`${path}.new`, path);
   try {
-    replace(join(dir, PLACES.config), config);
+    replaceFile(join(dir, PLACES.config), config);
   } catch (error) {
     const path = join(dir, PLACES.config);
     throw new FleetError(EXIT.local, `cannot write ${path}: ${reasonOf(error)}; 'circusctl fleet show' tries again`);
@@ -129,7 +118,7 @@ export function mendConfig(dir: string, registry: Registry): boolean {
   const text = madeConfig(dir, registry);
   if (existsSync(path) && readText(path, "").trimEnd() === text.trimEnd()) return false;
   try {
-    replace(path, text);
+    replaceFile(path, text);
   } catch (error) {
     throw new FleetError(EXIT.local, `cannot write ${path}: ${reasonOf(error)}`);
   }
@@ -141,25 +130,6 @@ function madeConfig(dir: string, registry: Registry): string {
     return configOf(registry, within(dir));
   } catch (error) {
     throw new FleetError(EXIT.local, `${reasonOf(error)}; nothing changed`);
-  }
-}
-
-/** Old text or new text, never a mixture. @throws the system's error */
-function replace(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const fd = openSync(temporary, "w", FILE_MODE);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
-  const folder = openSync(dirname(path), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }
 

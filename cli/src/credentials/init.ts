@@ -161,10 +161,9 @@ async function certificateFiles(plan: InitPlan, authority: KeyPair | null, now: 
 }
 
 function nextSteps({ dir, fleet, listen, tls, serverNames: [server = "SERVER"], people }: InitPlan): string[] {
-  const address = tls.kind === "own" ? (server.includes(":") ? `[${server}]` : server) : hostOf(listen);
+  const host = tls.kind === "own" ? server : isEverywhere(hostOf(listen)) ? "SERVER" : hostOf(listen);
   const port = /\d+$/.exec(listen)?.[0] ?? "4222";
-  const shown = isEverywhere(address) ? "SERVER" : address.includes(":") ? `[${hostOf(address)}]` : address;
-  const url = `${tls.kind === "none" ? "nats" : "tls"}://${shown}:${port}`;
+  const url = `${tls.kind === "none" ? "nats" : "tls"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   const creds = (name: string): string => join(dir, PLACES.creds, `${name}.creds`);
   const first = (role: Role): string => people.find((one) => one.role === role)?.name ?? role.toUpperCase();
   const settings = (name: string): string => `nats_url = ${url}, fleet = ${fleet}, credentials = ${name}`;

@@ -137,7 +137,8 @@ async function follow(
     const key = `${row.host}:${row.epoch}:${row.seq}`;
     if (seen.has(key) || !passes(row, filter)) return;
     seen.add(key);
-    if (seen.size > SEEN_MAX) for (const first of seen) if (seen.delete(first)) break;
+    const [oldest] = seen;
+    if (seen.size > SEEN_MAX && oldest !== undefined) seen.delete(oldest);
     io.out(settings.json ? `${writeJson(readJson(JSON.stringify(row)), 0)}\n` : `${eventLine(row, hasColour(io))}\n`);
   };
   let early: EventRow[] | null = [];
