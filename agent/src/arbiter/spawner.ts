@@ -41,16 +41,15 @@ export function createSpawner(
     const own: BoundSocket[] = [];
     let captured: ProcessOutputs | null = null;
     try {
-      const ownNames = ownSocketNames(config, [...sockets.all()].map((socket) => socket.config.name).sort());
-      own.push(...openOwn(sockets, config, ownNames));
+      const handedOver = config.socketActivation === null ? null : handedOverNames(sockets, config);
+      own.push(...openOwn(sockets, handedOver ?? namedInCommand(config)));
       const fds = new Map(sockets.all().map(({ config: { name }, fd }) => [name, fd]));
       for (const {
         config: { name },
         fd,
       } of own)
         fds.set(name, fd);
-      const activation =
-        config.socketActivation === null ? null : ownNames.flatMap((name) => activated(name, fds.get(name)));
+      const activation = handedOver?.flatMap((name) => activated(name, fds.get(name))) ?? null;
       activation?.forEach(({ name }, i) => fds.set(name, FIRST_FD + i));
       const lookup = spawnLookup(config, wid, (name) => fds.get(name));
       const { cmd, args, shell, shellArgs } = config;
@@ -101,16 +100,21 @@ function activated(name: string, fd: number | undefined): readonly { readonly na
   return fd === undefined ? [] : [{ name, fd }];
 }
 
-/** `so_reuseport`: a socket of its own for this process, for each that its command line names, or is handed over. */
-function openOwn(
-  sockets: SocketRegistry,
-  { cmd, args, socketActivation }: WatcherConfig,
-  ownNames: readonly string[],
-): BoundSocket[] {
+/** Sockets that `socket_activation` puts from descriptor 3 on, in their order. */
+function handedOverNames(sockets: SocketRegistry, config: WatcherConfig): readonly string[] {
+  return ownSocketNames(config, [...sockets.all()].map((socket) => socket.config.name).sort());
+}
+
+function namedInCommand({ cmd, args }: WatcherConfig): readonly string[] {
   const texts = [cmd, ...(typeof args === "string" ? [args] : args)];
+  return [...new Set(texts.flatMap(socketNames))];
+}
+
+/** `so_reuseport`: a socket of its own for this process, for each of these that wants it so. */
+function openOwn(sockets: SocketRegistry, names: readonly string[]): BoundSocket[] {
   const opened: BoundSocket[] = [];
   try {
-    for (const name of socketActivation === null ? new Set(texts.flatMap(socketNames)) : ownNames) {
+    for (const name of names) {
       const socket = sockets.get(name);
       if (socket?.config.soReuseport === true) opened.push(sockets.openForSpawn(socket));
     }
