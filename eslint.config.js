@@ -10,7 +10,7 @@ const NOT_ON_NODE_20 = ["AsyncDisposableStack", "DisposableStack"].map((name) =>
 const PURE = [
   "proto/src/**/*.ts",
   "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,streams,own-sockets,log-output,multicast,hooks}.ts",
-  "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin,hooks,answers}.ts",
+  "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin,hooks,answers,stop}.ts",
   "agent/src/{options,config/lifecycle,health/judge,health/messages}.ts",
   "agent/src/arbiter/descriptor-budget.ts",
   "agent/src/process/{argv,proc-stat,proc-net}.ts",

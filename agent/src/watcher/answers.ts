@@ -2,7 +2,8 @@
 import type { Answer } from "./hooks.ts";
 import { beginStarting, onChecked, stayStopped } from "./job.ts";
 import { finishUp } from "./jobs.ts";
-import { onMayForkAnswered, onMaySignalAnswered, onSpawnAnswered, veto } from "./life.ts";
+import { onMayForkAnswered, onSpawnAnswered, veto } from "./life.ts";
+import { onMaySignalAnswered } from "./stop.ts";
 import type { Turn } from "./turn.ts";
 
 export function onAnswered(turn: Turn, { call, outcome, isYes }: Answer): void {

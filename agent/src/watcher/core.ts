@@ -8,19 +8,10 @@ import type { Millis, Step } from "@circus-cluster/proto";
 import { onAnswered } from "./answers.ts";
 import { dropCalls, serveCalls, takeAnswer, takeOverdue } from "./hooks.ts";
 import { advance, onCommand } from "./jobs.ts";
-import {
-  beginSpawn,
-  beginStop,
-  elapse,
-  onChildrenSignalled,
-  onExited,
-  onHealthChanged,
-  onSpawned,
-  onSpawnFailed,
-  ordinaryStop,
-} from "./life.ts";
+import { beginSpawn, elapse, onExited, onHealthChanged, onSpawned, onSpawnFailed } from "./life.ts";
 import { deadlines, missing, reconcile } from "./reconcile.ts";
 import { isLive, TIMERS, type WatcherEffect, type WatcherInput, type WatcherState } from "./state.ts";
+import { beginStop, onChildrenSignalled, ordinaryStop } from "./stop.ts";
 import { Turn } from "./turn.ts";
 
 /** More than a full queue of commands, each of which is done in a few rounds. */

@@ -10,7 +10,6 @@
 import { begin } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
 import { askLate, finish, raise, refuse } from "./job.ts";
-import { beginStop, ordinaryStop, signalOnce } from "./life.ts";
 import { count, isStalled, missing, wanted } from "./reconcile.ts";
 import {
   type Command,
@@ -23,6 +22,7 @@ import {
   spawningSlot,
   type WatcherState,
 } from "./state.ts";
+import { beginStop, ordinaryStop, signalOnce } from "./stop.ts";
 import type { Turn } from "./turn.ts";
 
 type Asked<K extends Command["kind"]> = Request & { readonly command: Extract<Command, { kind: K }> };
