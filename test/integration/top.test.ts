@@ -23,6 +23,10 @@ beforeEach(async () => {
     },
   });
   await waitFor(() => agent.descendants().length === 3, { what: "the workers" });
+  // Until it has been given up, a watcher that cannot start says "starting" now and "failed" then.
+  await waitFor(() => /watcher failed watcher=broken/.test(agent.program.stdout + agent.program.stderr), {
+    what: "the broken watcher to be given up",
+  });
 });
 afterEach(async () => {
   await agent[Symbol.asyncDispose]();
