@@ -4,7 +4,8 @@
  */
 import {
   adviceOf,
-  type FleetEvent,
+  type EventDraft,
+  type Fence,
   type HostName,
   type Logger,
   type RolloutRecord,
@@ -17,10 +18,13 @@ import { Answers } from "./doors/answers.ts";
 import type { HttpDoor } from "./doors/http.ts";
 import { controllerMetrics } from "./doors/metrics.ts";
 import { NatsDoor } from "./doors/nats.ts";
+import { Duty } from "./election/duty.ts";
+import { Election } from "./election/election.ts";
 import { FleetEvents } from "./fleet-events.ts";
 import { FleetView } from "./fleet-view.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Consumer } from "./ingest/consumer.ts";
+import type { StoredEvent } from "./ingest/decode.ts";
 import { Tally } from "./ingest/tally.ts";
 import { Writer } from "./ingest/writer.ts";
 import { Commander } from "./live/commander.ts";
@@ -30,11 +34,12 @@ import type { LiveHost } from "./live/model.ts";
 import { PresenceRunner } from "./presence/runner.ts";
 import { ReadinessCheck } from "./readiness.ts";
 import { type PlanHost } from "./rollout/plan.ts";
+import { replicaOf } from "./rollout/replica.ts";
 import { Rollouts } from "./rollout/rollouts.ts";
 import { viewOf } from "./rollout/runner.ts";
 import type { Sight } from "./rollout/state.ts";
 import { RolloutStore } from "./rollout/store.ts";
-import { readMeta, type Stores, writeMeta } from "./store/database.ts";
+import type { Stores } from "./store/database.ts";
 import { lastSeq } from "./store/queries/last-seq.ts";
 import { rolloutCounts } from "./store/queries/rollout-counts.ts";
 import { rememberPicture } from "./store/remember.ts";
@@ -57,6 +62,8 @@ export class Controller implements AsyncDisposable {
   readonly #tally = new Tally();
   readonly #feed: LiveFeed;
   readonly #door: NatsDoor;
+  readonly #duty: Duty;
+  readonly #election: Election | null;
   readonly #housekeeping: Housekeeping;
   readonly #vitals: Vitals;
   /** Ends the service over HTTP; null: there is none. */
@@ -78,20 +85,34 @@ export class Controller implements AsyncDisposable {
     const { fleet, name, timings } = config;
     const subjects = new Subjects(fleet);
     this.#subjects = subjects;
-    this.#events = new FleetEvents({ connection, subjects, epoch: takeEpoch(stores), log });
-    const emit = (draft: Parameters<FleetEvents["emit"]>[0]): boolean => this.#events.emit(draft);
+    const lock = config.credentials?.lock;
+    this.#election =
+      lock === undefined
+        ? null
+        : new Election({
+            name,
+            connect: (signal) => connectLock(config, lock, signal),
+            onWon: () => void this.#duty.begin(),
+            onLost: () => this.#duty.end(),
+            log,
+          });
+    const mayAct = (): boolean => this.#election?.mayAct ?? true;
+    const fence = (): Fence | null => this.#election?.fence ?? null;
+    this.#events = new FleetEvents({ connection, subjects, mayAct, log });
+    const emit = (draft: EventDraft): boolean => this.#events.emit(draft);
     this.#presence = new PresenceRunner({
       db: stores.events,
       timings: timings.presence,
       tickMs: timings.tickMs,
-      emit,
+      // Of two controllers both see it; the leader tells.
+      emit: (draft) => !this.#duty.isLeading || emit(draft),
       lastSeq: (host, epoch) => lastSeq(stores.events, host, epoch),
       onBeat: (host, beat) => this.#keeper.heard(host, beat, performance.now()),
       onChange: (host) => this.#see(host),
       log,
     });
     const clockDelayMs = (host: string): number => this.#presence.clockDelayMs(host);
-    const commander = new Commander({ connection, subjects, controller: name, clockDelayMs });
+    const commander = new Commander({ connection, subjects, controller: name, clockDelayMs, fence });
     this.#keeper = new Keeper({
       commander,
       log,
@@ -107,14 +128,17 @@ export class Controller implements AsyncDisposable {
       look: (host) => this.#keeper.look(host),
       sight: (host, watcher) => this.#sight(host, watcher),
       emit,
+      fence,
+      stored: async () => this.#election === null || ((await this.#events.stored()) && mayAct()),
       timings: timings.rollout,
       tickMs: timings.tickMs,
       log,
       fleet,
+      controller: name,
       known: (watcher): readonly PlanHost[] => view.plannable(watcher),
       publish: (record, before) => this.#advise(record, before),
     });
-    this.#writer = new Writer(db, subjects);
+    this.#writer = new Writer(db, subjects, (saved) => this.#replicate(saved));
     this.#consumer = new Consumer({
       connection,
       subjects,
@@ -131,8 +155,20 @@ export class Controller implements AsyncDisposable {
       position: () => this.#writer.place.pos,
     });
     const health = () => this.#vitals.health;
-    const answers = new Answers({ view, rollouts: this.#rollouts, controller: name, health });
+    const refusal = (): string | null => this.#refusal();
+    const answers = new Answers({ view, rollouts: this.#rollouts, health, refusal });
     this.#door = new NatsDoor({ connection, subjects, controller: name, answers, log });
+    this.#duty = new Duty({
+      stores,
+      log,
+      connection,
+      mayAct,
+      position: () => this.#writer.place.pos,
+      events: this.#events,
+      presence: this.#presence,
+      rollouts: this.#rollouts,
+      door: this.#door,
+    });
     this.#httpService = http === null ? null : this.#serveHttp(http, answers, view);
     this.#listen();
   }
@@ -238,7 +274,31 @@ export class Controller implements AsyncDisposable {
     });
     this.#isBack();
     this.#consumer.start();
-    this.#rollouts.takeUp();
+    if (this.#election !== null) this.#election.start();
+    else {
+      this.#duty.beginAlone();
+      if (this.#config.credentials === null) return;
+      const todo = "'circusctl fleet issue --replace' makes some with a lock";
+      this.#log.warning("these credentials are of an older version: this has to be the only controller", { todo });
+    }
+  }
+
+  /** Why changes are not for us; null: they are. */
+  #refusal(): string | null {
+    if (this.#duty.isLeading) return null;
+    const leader = this.#election?.leader ?? null;
+    const other = leader === null || leader === this.#config.name ? "no controller leads yet" : `${leader} does`;
+    return `controller ${this.#config.name} does not lead; ${other}`;
+  }
+
+  /** @throws the database's error */
+  #replicate(saved: readonly StoredEvent[]): void {
+    const replicas = saved.flatMap(({ event }) => replicaOf(event.data) ?? []);
+    if (replicas.length < saved.length) this.#log.warning("savings of a rollout cannot be read");
+    for (const id of this.#rollouts.replicate(replicas)) {
+      const record = this.#rollouts.record(id);
+      if (record !== null) this.#feed.rollout(record);
+    }
   }
 
   /** Connected, or connected again: what was missed is asked for. */
@@ -275,24 +335,27 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#duty.stop();
     this.#httpService?.[Symbol.dispose]();
     this.#feed[Symbol.dispose]();
     this.#door[Symbol.dispose]();
     this.#vitals[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
-    await this.#housekeeping[Symbol.asyncDispose]();
     await this.#events.close(CLOSE_MS);
+    // Given up only now that all is told.
+    await this.#election?.[Symbol.asyncDispose]();
+    await this.#housekeeping[Symbol.asyncDispose]();
     await this.#consumer[Symbol.asyncDispose]();
     this.#presence[Symbol.dispose]();
     await this.#connection.close(CLOSE_MS);
   }
 }
 
-/** The number of this life among the controllers' own events: on disk before the first of them is numbered. */
-function takeEpoch({ rollouts }: Stores): FleetEvent["epoch"] {
-  const epoch = Math.max(Number(readMeta(rollouts, "fleet_epoch") ?? 0) + 1, Date.now());
-  writeMeta(rollouts, "fleet_epoch", epoch);
-  return epoch;
+/** Of its own, since the lock is in another account, where no agent can reach it. */
+async function connectLock(config: ControllerConfig, lock: string, signal: AbortSignal): Promise<FleetConnection> {
+  const { natsUrls: servers, name, credentials, tls } = config;
+  const own = credentials === null ? null : { ...credentials, seed: lock };
+  return await connectFleet({ servers, name, credentials: own, tls, mode: "service", signal });
 }
 
 /** Says each trouble with the connection once, until it is over. */

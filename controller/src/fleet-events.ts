@@ -21,8 +21,8 @@ const RETRY_MS = 500;
 export interface FleetEventsParts {
   readonly connection: Pick<FleetConnection, "store" | "isConnected">;
   readonly subjects: Subjects;
-  /** Of this life; never used before. */
-  readonly epoch: number;
+  /** Asked before each sending: only a leader speaks for the fleet. */
+  readonly mayAct: () => boolean;
   readonly log: Logger;
 }
 
@@ -30,7 +30,10 @@ export class FleetEvents implements AsyncDisposable {
   readonly #parts: FleetEventsParts;
   readonly #queue: FleetEvent[] = [];
   readonly #stopping = new AbortController();
+  /** Of this time as leader; null: we do not lead. */
+  #epoch: number | null = null;
   #seq = 0;
+  readonly #waiting: { readonly seq: number; readonly settle: (isStored: boolean) => void }[] = [];
   #sending: Promise<void> | null = null;
   #lastFailure = "";
 
@@ -38,10 +41,32 @@ export class FleetEvents implements AsyncDisposable {
     this.#parts = parts;
   }
 
+  /** We lead from now on. @param epoch never used before, by no controller */
+  begin(epoch: number): void {
+    this.#epoch = epoch;
+    this.#seq = 0;
+  }
+
+  /** We lead no more: what waits is another's to tell. */
+  halt(): void {
+    this.#epoch = null;
+    this.#queue.length = 0;
+    for (const { settle } of this.#waiting.splice(0)) settle(false);
+  }
+
+  /** Resolves when all that was emitted is in the stream; false: we do not lead any more. */
+  stored(): Promise<boolean> {
+    if (this.#epoch === null) return Promise.resolve(false);
+    const last = this.#queue.at(-1);
+    if (last === undefined) return Promise.resolve(true);
+    return new Promise((settle) => this.#waiting.push({ seq: last.seq, settle }));
+  }
+
   /** Queues an event; false where too many wait: nothing was numbered then, and it may be tried again. */
   emit(draft: EventDraft): boolean {
-    if (this.#queue.length >= QUEUE_MAX || this.#stopping.signal.aborted) return false;
-    this.#queue.push({ ...draft, v: 1, epoch: this.#parts.epoch, seq: ++this.#seq, time: Date.now() });
+    const epoch = this.#epoch;
+    if (epoch === null || this.#queue.length >= QUEUE_MAX || this.#stopping.signal.aborted) return false;
+    this.#queue.push({ ...draft, v: 1, epoch, seq: ++this.#seq, time: Date.now() });
     this.#sending ??= this.#send().finally(() => {
       this.#sending = null;
     });
@@ -54,6 +79,7 @@ export class FleetEvents implements AsyncDisposable {
     await this.#sending;
     clearTimeout(timer);
     this.#stopping.abort();
+    this.halt();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -63,10 +89,12 @@ export class FleetEvents implements AsyncDisposable {
   async #send(): Promise<void> {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       if (this.#stopping.signal.aborted) return;
-      const failure = await this.#store(next);
+      const failure = this.#parts.mayAct() ? await this.#store(next) : "this controller does not lead";
+      if (this.#queue[0] !== next) continue; // halted meanwhile
       if (failure === null) {
         this.#queue.shift();
         this.#lastFailure = "";
+        while ((this.#waiting[0]?.seq ?? Number.POSITIVE_INFINITY) <= next.seq) this.#waiting.shift()?.settle(true);
         continue;
       }
       if (failure !== this.#lastFailure && this.#parts.connection.isConnected) {

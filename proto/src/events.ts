@@ -43,6 +43,8 @@ export const EVENT_KINDS = [
   "rollout_aborting",
   "rollout_retried",
   "rollout_ended",
+  /** What a controller has stored of a rollout, for the other controllers; never shown. */
+  "rollout_saved",
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

@@ -15,6 +15,24 @@ export interface Permissions {
   readonly allowResponses: { readonly max: number; readonly expires: string } | null;
 }
 
+/** The lock of the controllers, in an account of its own. */
+export const LOCK_STREAM = "KV_leader";
+export const LOCK_KEY = "$KV.leader.fleet";
+
+/** What a controller may do in the account of the lock: make, read and write this one record. */
+export function lockPermissions(name: string): Permissions {
+  return {
+    publish: [
+      LOCK_KEY,
+      `$JS.API.STREAM.INFO.${LOCK_STREAM}`,
+      `$JS.API.STREAM.CREATE.${LOCK_STREAM}`,
+      `$JS.API.STREAM.MSG.GET.${LOCK_STREAM}`,
+    ],
+    subscribe: [`${inboxPrefix(name)}.>`],
+    allowResponses: null,
+  };
+}
+
 /** The identity behind a credential. For an agent `name` is the host's. */
 export interface Identity {
   readonly role: Role;

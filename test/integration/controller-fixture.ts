@@ -2,6 +2,7 @@
 import {
   type CommandAnswer,
   type CommandEnvelope,
+  type Fence,
   type FleetAnswer,
   type FleetEvent,
   type HostName,
@@ -111,6 +112,10 @@ export class FakeAgent implements AsyncDisposable {
   values: Record<string, unknown> = { cmd: "old" };
   /** Commands that were begun, in order. */
   readonly begun: string[] = [];
+  /** Commands that were refused since a newer leader had given some. */
+  readonly late: string[] = [];
+  /** The highest seen. */
+  fence: Fence | null = null;
   readonly #journal = new Map<string, Promise<CommandAnswer>>();
   #pid: number;
   #beat: NodeJS.Timeout | undefined;
@@ -243,6 +248,16 @@ export class FakeAgent implements AsyncDisposable {
     if (envelope.command === "snapshot") answer("done", { snapshot: this.snapshot });
     if (envelope.command === "options") answer("done", { options: this.values });
     if (envelope.command !== "restart" && envelope.command !== "set") return;
+    const { fence } = envelope;
+    if (fence !== undefined) {
+      const { fence: seen } = this;
+      if (seen !== null && (fence.bucket - seen.bucket || fence.revision - seen.revision) < 0) {
+        this.late.push(envelope.id);
+        answer("refused", { status: "error", reason: "fence: a newer leader has given commands already" });
+        return;
+      }
+      this.fence = fence;
+    }
     answer("accepted", {});
     let work = this.#journal.get(envelope.id);
     if (work === undefined) {

@@ -9,6 +9,7 @@ import {
   type EventDraft,
   type HostName,
   type Identity,
+  LOCK_KEY,
   makeLogger,
   ROLES,
   type ServerUser,
@@ -84,7 +85,7 @@ function config(of: readonly ServerUser[]): string {
     listen: `127.0.0.1:${port}`,
     storeDir: dir.file("store"),
     users: of,
-    lockKeys: [publicKey(lockSeed)],
+    lockKeys: [{ name: "ctl1", publicKey: publicKey(lockSeed) }],
   });
 }
 
@@ -214,7 +215,7 @@ describe("an agent", () => {
     "$JS.API.STREAM.DELETE.EVENTS",
     "$JS.API.STREAM.INFO.EVENTS",
     "$JS.API.INFO",
-    "$KV.locks.leader",
+    "$KV.leader.fleet",
     "$SYS.REQ.SERVER.PING",
   ])("may not publish %s", async (subject) => {
     const before = await lastSeq();
@@ -397,16 +398,26 @@ describe("a reflected PubAck", () => {
   );
 
   it("does not reach the controllers' lock, which lies in another account", async () => {
+    const refused: string[] = [];
     const lock = await connectFleet({
       servers: [server.url],
       name: "ctl1",
       credentials: { v: 1, fleet: "main", role: "controller", name: "ctl1", seed: lockSeed },
       mode: "once",
+      onStatus: (status) => {
+        if (status.kind === "forbidden") refused.push(`${status.operation} ${status.subject}`);
+      },
     });
-    await lock.ensureStream({ name: "KV_locks", subjects: ["$KV.locks.>"] });
-    expect(await lock.store("$KV.locks.leader", { held: "ctl1" }, "1", 2000)).toMatchObject({ kind: "stored", seq: 1 });
-    await reflect("$KV.locks.leader");
-    expect(await lock.streamInfo("KV_locks")).toMatchObject({ messages: 1, lastSeq: 1 });
+    const kept = await lock.lock(60_000, 2000);
+    expect(await kept.write({ held: "ctl1" }, 0)).toBe(1);
+    await reflect(LOCK_KEY);
+    expect(await kept.read()).toEqual({ revision: 1, value: { held: "ctl1" } });
+    // By its revision, and by no other.
+    expect(await kept.write({ held: "ctl2" }, 0)).toBeNull();
+    expect(await kept.write({ held: "ctl1" }, 1)).toBe(2);
+    // This one record is all that the lock's account is good for.
+    await expect(lock.ensureStream({ name: "OTHER", subjects: ["other"], maxBytes: 1 })).rejects.toThrow("OTHER");
+    expect(refused).toContain("publish $JS.API.STREAM.INFO.OTHER");
     await lock.close();
   });
 });

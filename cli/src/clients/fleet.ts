@@ -64,6 +64,11 @@ export interface BroadcastAnswer {
 
 const CONNECT_MS = 1500;
 const QUIET_MS = 300;
+/** Another controller leads within this after the leader was lost (design §5). */
+const ELECTION_MS = 12_000;
+const ELECTION_POLL_MS = 500;
+
+class NoController extends FleetError {}
 
 function newId(): string {
   return `ctl-${randomBytes(9).toString("hex")}`;
@@ -157,9 +162,21 @@ export class FleetClient {
     return this.#ask(this.#subjects.query(this.user, verb), verb, properties);
   }
 
-  /** A change. @throws FleetError as `query` does. */
-  control<K extends keyof FleetAnswers>(verb: K, properties: object): Promise<Answered<FleetAnswers[K]>> {
-    return this.#ask(this.#subjects.control(this.user, verb), verb, properties);
+  /** A change: for the controller that leads. @throws FleetError as `query` does. */
+  async control<K extends keyof FleetAnswers>(verb: K, properties: object): Promise<Answered<FleetAnswers[K]>> {
+    const give = (): Promise<Answered<FleetAnswers[K]>> =>
+      this.#ask(this.#subjects.control(this.user, verb), verb, properties);
+    const deadline = performance.now() + ELECTION_MS;
+    for (;;) {
+      try {
+        return await give();
+      } catch (error) {
+        // Certainly not delivered, so it may be tried again: another one leads within seconds of a leader's loss.
+        if (!(error instanceof NoController) || performance.now() > deadline) throw error;
+        await this.query("rollout-list", { limit: 1 });
+        await delay(ELECTION_POLL_MS).done;
+      }
+    }
   }
 
   async #ask<K extends keyof FleetAnswers>(
@@ -174,7 +191,7 @@ export class FleetClient {
     const result = await Promise.race([asked, this.#refusal]);
     switch (result.kind) {
       case "no-responders":
-        throw new FleetError(EXIT.unreachable, "no controller answers: none is connected to the fleet's NATS");
+        throw new NoController(EXIT.unreachable, "no controller answers: none is connected to the fleet's NATS");
       case "timeout":
         throw new FleetError(EXIT.unreachable, `no controller answered within ${formatDuration(this.#timeoutMs)}`);
       case "disconnected":
@@ -199,6 +216,7 @@ export class FleetClient {
       const subject = this.#subjects.parse(message.subject);
       const parsed = parse(fleetEvent, message.json());
       if (subject?.kind !== "evt" || !parsed.ok) return;
+      if (parsed.value.kind === "rollout_saved") return; // what controllers tell each other
       const { epoch, seq, time, kind, watcher, pid, wid, actor, cause, data } = parsed.value;
       handler({
         ...{ host: subject.host, epoch, seq, time, stored: now(), kind, watcher, data },

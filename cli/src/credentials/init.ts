@@ -125,8 +125,8 @@ async function filesOf(plan: InitPlan, now: number): Promise<readonly NewFile[]>
   for (const { role, name } of people) made.push(await makeCredentials({ fleet, role, name }, authority, now));
   const registry: Registry = {
     ...{ v: 1, fleet, listen, tls },
-    members: made.map(({ credentials: { role, name }, publicKey }) => ({
-      ...{ role, name, publicKey, issued: now, revoked: null },
+    members: made.map(({ credentials: { role, name }, ...keys }) => ({
+      ...{ role, name, ...keys, issued: now, revoked: null },
     })),
   };
   let config: string;

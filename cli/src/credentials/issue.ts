@@ -27,15 +27,19 @@ type Subject = Pick<Credentials, "fleet" | "role" | "name">;
 interface Made {
   readonly credentials: Credentials;
   readonly publicKey: string;
+  /** Of a controller. */
+  readonly lockKey?: string;
 }
 
 /** Fresh keys; with an authority also a certificate, so that the one file is all that is needed. */
 export async function makeCredentials(subject: Subject, authority: KeyPair | null, now: number): Promise<Made> {
   const seed = createSeed();
-  const credentials: Credentials = { v: 1, ...subject, seed };
-  if (authority === null) return { credentials, publicKey: publicKey(seed) };
+  const lock = subject.role === "controller" ? createSeed() : null;
+  const credentials: Credentials = { v: 1, ...subject, seed, ...(lock === null ? {} : { lock }) };
+  const keys = { publicKey: publicKey(seed), ...(lock === null ? {} : { lockKey: publicKey(lock) }) };
+  if (authority === null) return { credentials, ...keys };
   const { cert, key } = await createCertificate(authority, `${subject.role} ${subject.name}`, [], now);
-  return { credentials: { ...credentials, tls: { ca: authority.cert, cert, key } }, publicKey: publicKey(seed) };
+  return { credentials: { ...credentials, tls: { ca: authority.cert, cert, key } }, ...keys };
 }
 
 export function credentialsFile(dir: string, credentials: Credentials): NewFile {
@@ -93,8 +97,9 @@ export async function issue(request: Request, settings: Settings, io: Io): Promi
         throw new FleetError(EXIT.local, `${name} has a credential already, as ${other.role}: ${way}`);
       }
       const made = await makeCredentials({ fleet: registry.fleet, role, name }, authority, io.now());
-      registry = withMember(registry, { role, name, publicKey: made.publicKey, issued: io.now() });
-      files.push(placed(dir, made.credentials, request, names.length));
+      const { credentials, ...keys } = made;
+      registry = withMember(registry, { role, name, ...keys, issued: io.now() });
+      files.push(placed(dir, credentials, request, names.length));
     }
     makeDirectories([within(dir)(PLACES.creds)]);
     commit(dir, registry, files);

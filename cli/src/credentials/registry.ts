@@ -21,6 +21,8 @@ export interface Member {
   readonly name: string;
   /** nkey `U…`. */
   readonly publicKey: string;
+  /** Of a controller: nkey of its connection to the lock; one of an older version has none, and leads alone. */
+  readonly lockKey?: string | undefined;
   /** Wall ms. */
   readonly issued: number;
   /** Wall ms; null: it holds. */
@@ -74,6 +76,7 @@ const registrySchema: Schema<Registry> = v.strictObject({
         v.check((text) => parseUserName(text) !== null, "is no name"),
       ),
       publicKey: v.string(),
+      lockKey: v.optional(v.string()),
       issued: wallMs,
       revoked: v.nullable(wallMs),
     }),
@@ -129,7 +132,11 @@ export function configOf(registry: Registry, at: (place: string) => string): str
   const users = registry.members
     .filter(holds)
     .map(({ role, name, publicKey }) => ({ identity: { role, name } satisfies Identity, publicKey }));
+  const lockKeys = registry.members
+    .filter(holds)
+    .flatMap(({ name, lockKey }) => (lockKey === undefined ? [] : [{ name, publicKey: lockKey }]));
   return serverConfig({
+    lockKeys,
     fleet: registry.fleet,
     listen: registry.listen,
     storeDir: at(PLACES.store),

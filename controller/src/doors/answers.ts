@@ -16,9 +16,9 @@ import type { Rollouts } from "../rollout/rollouts.ts";
 
 export interface AnswerParts {
   readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt" | "events" | "uptime">;
-  readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter">;
-  /** Name of this controller. */
-  readonly controller: string;
+  readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter" | "isController">;
+  /** Who leads, where it is not this controller; null: it is. */
+  readonly refusal: () => string | null;
   readonly health: () => FleetAnswers["doctor"];
 }
 
@@ -53,10 +53,16 @@ function handler<V extends keyof FleetAnswers, T>(
 export class Answers {
   readonly #handlers: Readonly<Record<Question["door"], ReadonlyMap<string, Handler>>>;
 
-  constructor({ view, rollouts, controller, health }: AnswerParts) {
+  readonly #refusal: AnswerParts["refusal"];
+
+  constructor({ view, rollouts, health, refusal }: AnswerParts) {
+    this.#refusal = refusal;
     const attributed = <T extends { readonly rows: readonly Attributable[] }>(answer: T): T => ({
       ...answer,
-      rows: attribute(answer.rows, { controller, starter: (id) => rollouts.starter(id) }),
+      rows: attribute(answer.rows, {
+        isController: (name) => rollouts.isController(name),
+        starter: (id) => rollouts.starter(id),
+      }),
     });
     const Q = FLEET_QUERIES;
     const q: Readonly<Record<keyof typeof Q, Handler>> = {
@@ -97,6 +103,8 @@ export class Answers {
       const what = door === "q" ? "question" : "change";
       return { ok: false, code: "command-unknown", reason: `no ${what} '${verb}' is known` };
     }
+    const refusal = door === "ctl" ? this.#refusal() : null;
+    if (refusal !== null) return { ok: false, code: "stale", reason: refusal };
     try {
       return { ok: true, result: handle(properties, actor) };
     } catch (error) {

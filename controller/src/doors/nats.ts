@@ -1,6 +1,6 @@
 /**
  * The fleet's door of the controller: `F.q.USER.VERB` and `F.ctl.USER.VERB`, in a queue group, so that one of
- * several controllers answers. Who asks stands in the subject; an answer goes to that user's inbox or nowhere.
+ * several controllers answers; changes go to the leader alone. Who asks stands in the subject; an answer goes to that user's inbox or nowhere.
  */
 import {
   answerMessages,
@@ -28,18 +28,30 @@ export interface NatsDoorParts {
 
 export class NatsDoor implements Disposable {
   readonly #parts: NatsDoorParts;
-  readonly #subscriptions: readonly FleetSubscription[];
+  readonly #queries: FleetSubscription;
+  #controls: FleetSubscription | null = null;
 
   constructor(parts: NatsDoorParts) {
     this.#parts = parts;
-    const { connection, subjects } = parts;
-    this.#subscriptions = [subjects.all.queries(), subjects.all.controls()].map((subject) =>
-      connection.subscribe(subject, (message) => this.#take(message), { queue: QUEUE }),
-    );
+    this.#queries = this.#subscribe(parts.subjects.all.queries());
+  }
+
+  /** Takes changes, or leaves them to another. */
+  lead(isLeading: boolean): void {
+    if (isLeading) this.#controls ??= this.#subscribe(this.#parts.subjects.all.controls());
+    else {
+      this.#controls?.close();
+      this.#controls = null;
+    }
   }
 
   [Symbol.dispose](): void {
-    for (const subscription of this.#subscriptions) subscription.close();
+    this.#queries.close();
+    this.lead(false);
+  }
+
+  #subscribe(subject: string): FleetSubscription {
+    return this.#parts.connection.subscribe(subject, (message) => this.#take(message), { queue: QUEUE });
   }
 
   #take(message: FleetMessage): void {

@@ -45,10 +45,13 @@ export class Writer {
   readonly #skew: Statement;
   readonly #updateCurrent: Readonly<Record<"numprocesses" | "reason", Statement>>;
   /** Smallest of this batch, by host, of its newest life. */
+  readonly #onSaved: (saved: readonly StoredEvent[]) => void;
   readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
   #place: StreamPlace;
 
-  constructor(db: Database, subjects: Subjects) {
+  /** @param onSaved takes the savings of rollouts of a batch before it is committed; what it throws spoils the batch */
+  constructor(db: Database, subjects: Subjects, onSaved: (saved: readonly StoredEvent[]) => void = () => undefined) {
+    this.#onSaved = onSaved;
     this.#db = db;
     this.#subjects = subjects;
     this.#names = new Names(db);
@@ -105,14 +108,16 @@ export class Writer {
 
   #store(batch: readonly RawMessage[]): Committed {
     const events: StoredEvent[] = [];
+    const saved: StoredEvent[] = [];
     const refused: { subject: string; why: Refusal }[] = [];
     let seen = 0;
     for (const message of batch) {
       const stored = decode(this.#subjects, message);
       if (typeof stored === "string") refused.push({ subject: message.subject, why: stored });
-      else if (this.#take(stored)) events.push(stored);
+      else if (this.#take(stored)) (isSaving(stored) ? saved : events).push(stored);
       else seen++;
     }
+    if (saved.length > 0) this.#onSaved(saved);
     this.#marks.flush();
     for (const [host, { epoch, ms }] of this.#delays) this.#skew.run({ host, epoch, ms });
     this.#delays.clear();
@@ -127,6 +132,8 @@ export class Writer {
     const host = this.#names.id("host", stored.host);
     const time = Math.min(event.time, stored.stored);
     if (!this.#marks.take(host, event.epoch, event.seq, time)) return false;
+    // Only for controllers, and large.
+    if (isSaving(stored)) return true;
     this.#insert(host, stored);
     const earlier = (): EarlierLife | null => this.#marks.lifeBefore(host, event.epoch);
     for (const change of project(stored, earlier)) this.#apply(host, change);
@@ -206,4 +213,8 @@ export class Writer {
     const read = (key: string): number => Number(readMeta(this.#db, key) ?? 0);
     return { pos: read("pos"), created: read("stream_created"), generation: read("generation") };
   }
+}
+
+function isSaving({ host, event }: StoredEvent): boolean {
+  return host === FLEET && event.kind === "rollout_saved";
 }

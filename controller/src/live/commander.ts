@@ -4,6 +4,7 @@ import {
   type CommandAnswer,
   type CommandEnvelope,
   commandAnswer,
+  type Fence,
   type HostName,
   type HostSnapshot,
   hostSnapshot,
@@ -21,6 +22,8 @@ export interface CommanderParts {
   readonly controller: UserName;
   /** How far the host's clock is behind ours: a command is issued in the host's time. */
   readonly clockDelayMs: (host: string) => Millis;
+  /** Of this leader; null: none. */
+  readonly fence: () => Fence | null;
 }
 
 export interface Command {
@@ -50,6 +53,7 @@ export class Commander {
   async send(command: Command, timeoutMs: Millis, onAccepted: () => void = () => undefined): Promise<Delivery> {
     const { connection, subjects, controller, clockDelayMs } = this.#parts;
     const { host, id, properties } = command;
+    const fence = this.#parts.fence();
     const envelope: CommandEnvelope = {
       v: 1,
       id,
@@ -57,6 +61,7 @@ export class Commander {
       ttl: TTL_DEFAULT_MS,
       command: command.command,
       properties,
+      ...(fence === null ? {} : { fence }),
     };
     const subject = subjects.command(host, controller, command.command);
     const isAccepted = (message: FleetMessage): boolean => answerOf(message, id)?.outcome === "accepted";

@@ -73,10 +73,7 @@ export class PresenceRunner implements Disposable {
       const host = parseHostName(row.name);
       if (host === null) continue;
       const epoch = Math.max(row.beatEpoch ?? 0, row.presenceEpoch ?? 0);
-      const told =
-        row.presence === null || row.presenceEpoch === null
-          ? null
-          : { presence: row.presence, epoch: row.presenceEpoch };
+      const told = toldOf(row);
       const seq = row.beatEpoch === epoch ? (row.beatSeq ?? 0) : 0;
       const state = remembered(wallMs, { epoch, seq, heardWallMs: row.heard, told });
       this.#hosts.set(host, { state, beat: null, delayMs: null, isSaved: true });
@@ -135,6 +132,15 @@ export class PresenceRunner implements Disposable {
     this.#parts.onBeat(host, beat);
   }
 
+  /** What was told is what the database says: another controller may have led before us. */
+  recall(): void {
+    const rows = new Map(hostRows(this.#parts.db).map((row) => [row.name, row]));
+    for (const [host, tracked] of this.#hosts) {
+      tracked.state = { ...tracked.state, told: toldOf(rows.get(host)) };
+    }
+    this.#look();
+  }
+
   /** Writes when which host was heard, for the next life of this controller. */
   save(): void {
     const dirty = [...this.#hosts].filter(([, tracked]) => !tracked.isSaved);
@@ -191,4 +197,10 @@ export class PresenceRunner implements Disposable {
     const data = { host, epoch, seq: place, ...(presence === "lost" ? { last_heard: lastHeardMs } : {}) };
     return this.#parts.emit({ kind: `host_${presence}`, watcher: null, data });
   }
+}
+
+/** What the last event of the fleet says of this host; null: there is none. */
+function toldOf(row: ReturnType<typeof hostRows>[number] | undefined): HostPresence["told"] {
+  if (row === undefined || row.presence === null || row.presenceEpoch === null) return null;
+  return { presence: row.presence, epoch: row.presenceEpoch };
 }

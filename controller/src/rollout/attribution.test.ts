@@ -12,10 +12,14 @@ const row = (actor: string | null, cause: string | null): HistoryRow => ({
   cause,
 });
 const actorOf = (actor: string | null, cause: string | null): string | null | undefined =>
-  attribute([row(actor, cause)], { controller: "ctl1", starter: (id) => (id === "r1" ? "admin" : null) })[0]?.actor;
+  attribute([row(actor, cause)], {
+    isController: (name) => name === "ctl1" || name === "ctl2",
+    starter: (id) => (id === "r1" ? "admin" : null),
+  })[0]?.actor;
 
 describe("attribute", () => {
   it("names who started the rollout", () => expect(actorOf("ctl1", "r1/web1/1")).toBe("admin"));
+  it("does so for what another controller commanded", () => expect(actorOf("ctl2", "r1/web1/1")).toBe("admin"));
   it.each([
     ["alice", "r1/web1/1", "the id is a claim of hers"],
     ["ctl1", "r1/web2/1", "of another host"],

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import {
   CircusError,
   checkOptions,
+  type Fence,
   fulfils,
   type HostName,
   hasEnded,
@@ -13,6 +14,7 @@ import {
 } from "@circus-cluster/proto";
 import { refusalOf } from "./decisions.ts";
 import { type PlanHost, plan } from "./plan.ts";
+import { draftsOf, isLater, type Replica } from "./replica.ts";
 import { type RolloutParts, RolloutRunner } from "./runner.ts";
 import { type Decision, newCore, type RolloutCore, recordOf } from "./state.ts";
 import type { RolloutStore } from "./store.ts";
@@ -25,9 +27,15 @@ const TICK_JUMP = 4;
 /** Progress is told at most this often, and always at the end. */
 const ADVICE_MS = 100;
 
-export interface RolloutsParts extends Omit<RolloutParts, "store" | "advise"> {
+export interface RolloutsParts extends Omit<RolloutParts, "store" | "advise" | "ready"> {
+  /** Of this leader; null: there is only one controller. */
+  readonly fence: () => Fence | null;
+  /** True once all events emitted so far are stored, and we still lead. */
+  readonly stored: () => Promise<boolean>;
   readonly store: RolloutStore;
   readonly fleet: string;
+  /** Name of this one. */
+  readonly controller: string;
   /** Every host of the fleet, with the state of this watcher. */
   readonly known: (watcher: string) => readonly PlanHost[];
   /** `before`: as it was told last; null: it was not. */
@@ -39,6 +47,8 @@ export class Rollouts implements Disposable {
   readonly #parts: RolloutsParts;
   /** Those that have not ended, by id. */
   readonly #running = new Map<string, RolloutRunner>();
+  /** Those of which a part could not be told to the other controllers. */
+  readonly #untold = new Set<string>();
   readonly #news = new Map<string, RolloutCore>();
   /** As they were told last, until they end. */
   readonly #told = new Map<string, RolloutRecord>();
@@ -85,13 +95,34 @@ export class Rollouts implements Disposable {
     return runner.record;
   }
 
-  /** Takes up what was open when the last controller ended. */
+  /** Takes up what was open when the last leader ended: from now on we lead. */
   takeUp(): void {
-    for (const core of this.#parts.store.open()) this.#run(core);
+    for (const core of this.#parts.store.open()) {
+      if (this.#parts.store.isTold(core.id)) this.#run(core);
+      else this.#bury(core);
+    }
     for (const runner of [...this.#running.values()]) {
       runner.busy(this.#busyBeside(runner.core.watcher, runner.core.id));
       runner.takeUp();
     }
+  }
+
+  /** We do not lead any more: nothing is stored or sent from now on. */
+  drop(): void {
+    for (const id of [...this.#running.keys()]) this.#drop(id);
+    this.#untold.clear();
+  }
+
+  /** What a leader, perhaps this one, has saved. @returns the rollouts of others that have changed */
+  replicate(replicas: readonly Replica[]): readonly string[] {
+    const { store, fence } = this.#parts;
+    for (const { rollout, head, place } of replicas) {
+      if (!this.#running.has(rollout)) continue;
+      if (isLater(place, fence())) this.#drop(rollout);
+      else if (head !== null) store.told(rollout);
+    }
+    const others = replicas.filter(({ rollout }) => !this.#running.has(rollout));
+    return others.length === 0 ? [] : store.take(others);
   }
 
   list(limit: number): readonly RolloutRecord[] {
@@ -105,9 +136,19 @@ export class Rollouts implements Disposable {
     return { ...recordOf(core), late: this.#late(core) };
   }
 
+  /** As it was stored last; null: no such rollout. */
+  record(id: string): RolloutRecord | null {
+    return this.#parts.store.show(id);
+  }
+
   /** Who started it; null: no such rollout. */
   starter(id: string): string | null {
     return this.#parts.store.actor(id); // kept before anything was sent
+  }
+
+  /** Is it the name of this controller, or of another one that has led? */
+  isController(name: string): boolean {
+    return name === this.#parts.controller || this.#parts.store.isController(name);
   }
 
   /** Something of this host has changed. */
@@ -121,9 +162,9 @@ export class Rollouts implements Disposable {
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.#tellNews();
     // They stay open in the database, for the next controller.
     for (const runner of this.#running.values()) runner.release();
+    this.#tellNews();
     this.#running.clear();
   }
 
@@ -210,13 +251,41 @@ export class Rollouts implements Disposable {
       this.#news.set(id, changed);
       this.#shareBusy(watcher);
     };
-    const runner = new RolloutRunner(core, { ...this.#parts, advise }, () => {
+    const store = { save: (changed: RolloutCore): void => this.#save(changed) };
+    const ready = (rollout: string): Promise<boolean> =>
+      this.#untold.has(rollout) ? Promise.resolve(false) : this.#parts.stored();
+    const runner = new RolloutRunner(core, { ...this.#parts, store, advise, ready }, () => {
       this.#running.delete(id);
       this.#tellNews();
       this.#shareBusy(watcher);
     });
     this.#running.set(id, runner);
     return runner;
+  }
+
+  #drop(id: string): void {
+    this.#running.get(id)?.drop();
+    this.#running.delete(id);
+    this.#news.delete(id);
+    this.#told.delete(id);
+    this.#parts.store.forget(id);
+  }
+
+  /** Here first, then for the others. */
+  #save(core: RolloutCore): void {
+    const { store, emit, fence, controller } = this.#parts;
+    const { id } = core;
+    if (this.#untold.has(id)) store.forget(id);
+    const drafts = draftsOf(store.save(core, fence()), controller);
+    if (drafts.every((draft) => emit(draft))) this.#untold.delete(id);
+    else this.#untold.add(id);
+  }
+
+  /** Its leader was lost before anybody else knew of it, and so before anything was sent. */
+  #bury(core: RolloutCore): void {
+    const reason = "its controller was lost before it began; nothing was sent";
+    this.#save({ ...core, state: "failed", reason, ended: Date.now() });
+    this.#parts.log.warning("a rollout was never begun", { rollout: core.id });
   }
 
   #tick(): void {

@@ -34,6 +34,8 @@ export interface RolloutParts {
   readonly emit: (draft: EventDraft) => boolean;
   /** Tells those who follow the progress. */
   readonly advise: (core: RolloutCore) => void;
+  /** Resolves when a command may go out: what was saved before it is known to the other controllers, and we lead. */
+  readonly ready: (id: string) => Promise<boolean>;
   readonly timings: RolloutTimings;
   readonly log: Logger;
 }
@@ -124,6 +126,13 @@ export class RolloutRunner {
     this.#isDead = true;
   }
 
+  /** Another controller leads it: what is not stored yet is not ours to store any more. */
+  drop(): void {
+    if (this.#storing !== null) clearImmediate(this.#storing);
+    this.#storing = null;
+    this.#isDead = true;
+  }
+
   #feed(input: RolloutInput): void {
     if (!this.#isDead) this.#runner.feed(input);
   }
@@ -205,6 +214,8 @@ export class RolloutRunner {
 
   async #send(effect: Extract<RolloutEffect, { kind: "send" }>): Promise<void> {
     const { host, commandId, command, properties, timeoutMs } = effect;
+    // Where it may not go out now, silence lets the core send it again.
+    if (!(await this.#parts.ready(this.core.id)) || this.#isDead) return;
     const accepted = (): void => this.#feed({ kind: "accepted", commandId });
     let delivery: Delivery;
     try {

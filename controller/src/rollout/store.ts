@@ -2,8 +2,15 @@
  * Rollouts on disk. One transaction with `synchronous = FULL` per change: what was saved survives a power cut, and
  * only what was saved is ever sent.
  */
-import { ROLLOUT_DEFAULTS, type RolloutOptions, type RolloutRecord, type RolloutStep } from "@circus-cluster/proto";
+import {
+  type Fence,
+  ROLLOUT_DEFAULTS,
+  type RolloutOptions,
+  type RolloutRecord,
+  type RolloutStep,
+} from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
+import { comparePlaces, type Place, placeAfter, type Replica, type Saved } from "./replica.ts";
 import { FIRST_TRIAL, livingCore, type Progress, type RolloutCore, recordOf, type Values, type Work } from "./state.ts";
 
 /** Columns of their own; the rest of the head is JSON, since nobody asks the database for it. */
@@ -33,6 +40,8 @@ const MORE_DEFAULTS: More = {
 };
 
 interface StoredStep {
+  readonly rollout: string;
+  readonly ord: number;
   readonly host: string;
   readonly wave: number;
   readonly state: RolloutStep["state"];
@@ -51,6 +60,7 @@ interface StoredStep {
 }
 
 const HEAD = "id, command, watcher, actor, created, ended, state, reason, options, more";
+const PLACE = "bucket, revision, saves";
 const STEP =
   "rollout, ord, host, wave, state, command_id, generation_before, pids_before, pids_after, reason, updated, " +
   "health_left, soak_left, outcome, wanted, before, spread";
@@ -63,35 +73,89 @@ export class RolloutStore {
   readonly #recent: Statement<[number], Head>;
   readonly #running: Statement<[], Head>;
   readonly #steps: Statement<[string], StoredStep>;
+  readonly #place: Statement<[string], Place & { readonly told: number }>;
+  readonly #tell: Statement<[string]>;
+  readonly #writeController: Statement<[string]>;
+  readonly #controller: Statement<[string]>;
   /** Steps as they were saved last, of rollouts that run: only changed ones are written. */
   readonly #saved = new Map<string, readonly Work[]>();
 
   constructor(db: Database) {
     this.#db = db;
     this.#writeHead = db.prepare(
-      `INSERT INTO rollout(${HEAD})
-       VALUES(@id, @command, @watcher, @actor, @created, @ended, @state, @reason, @options, @more)
-       ON CONFLICT DO UPDATE SET ended = @ended, state = @state, reason = @reason, more = @more`,
+      `INSERT INTO rollout(${HEAD}, ${PLACE}, told) VALUES(${`${HEAD}, ${PLACE}, told`.replace(/\w+/g, "@$&")})
+       ON CONFLICT DO UPDATE SET ended = @ended, state = @state, reason = @reason, more = @more,
+         bucket = @bucket, revision = @revision, saves = @saves, told = max(told, @told)`,
     );
-    this.#writeStep = db.prepare(`INSERT OR REPLACE INTO step(${STEP}) VALUES(${STEP.replace(/\w+/g, "?")})`);
+    this.#writeStep = db.prepare(`INSERT OR REPLACE INTO step(${STEP}) VALUES(${STEP.replace(/\w+/g, "@$&")})`);
+    this.#place = db.prepare(`SELECT ${PLACE}, told FROM rollout WHERE id = ?`);
+    this.#writeController = db.prepare("INSERT OR IGNORE INTO controller(name) VALUES(?)");
+    this.#controller = db.prepare("SELECT 1 FROM controller WHERE name = ?");
+    this.#tell = db.prepare("UPDATE rollout SET told = 1 WHERE id = ? AND told = 0");
     this.#one = db.prepare(`SELECT ${HEAD} FROM rollout WHERE id = ?`);
     this.#recent = db.prepare(`SELECT ${HEAD} FROM rollout ORDER BY created DESC, id DESC LIMIT ?`);
     this.#running = db.prepare(`SELECT ${HEAD} FROM rollout WHERE ended IS NULL ORDER BY created, id`);
     this.#steps = db.prepare(`SELECT ${STEP} FROM step WHERE rollout = ? ORDER BY ord`);
   }
 
-  /** @throws the database's error; then nothing may be sent. */
-  save(core: RolloutCore): void {
-    const { id } = core;
+  /**
+   * @param fence of this leader; null: there is only one controller
+   * @returns what was written, for the others
+   * @throws the database's error; then nothing may be sent.
+   */
+  save(core: RolloutCore, fence: Fence | null = null): Saved {
+    const { id, watcher } = core;
     const before = this.#saved.get(id) ?? [];
+    const head = headOf(core);
+    const steps = core.steps.flatMap((work, ord) => (work === before[ord] ? [] : [rowOf(id, ord, work)]));
+    const place = placeAfter(this.#place.get(id) ?? null, fence);
     this.#db
       .transaction(() => {
-        this.#writeHead.run(headOf(core));
-        for (const [ord, work] of core.steps.entries()) if (work !== before[ord]) this.#write(id, ord, work);
+        this.#writeHead.run({ ...head, ...place, told: fence === null ? 1 : 0 });
+        for (const step of steps) this.#writeStep.run(step);
       })
       .immediate();
     if (core.ended === null) this.#saved.set(id, core.steps);
     else this.#saved.delete(id);
+    return { rollout: id, watcher, place, head: { ...head }, steps: steps.map((step) => ({ ...step })) };
+  }
+
+  /** The next saving of it writes all of it, for those who lack a part. */
+  forget(id: string): void {
+    this.#saved.delete(id);
+  }
+
+  /** Savings of other controllers, in the order of the stream. @returns the rollouts that are others now */
+  take(replicas: readonly Replica[]): readonly string[] {
+    const changed = new Set<string>();
+    this.#db
+      .transaction(() => {
+        for (const { rollout, controller, place, head, steps } of replicas) {
+          this.#writeController.run(controller);
+          const last = this.#place.get(rollout);
+          if (last !== undefined && comparePlaces(place, last) < 0) continue;
+          for (const step of steps) this.#writeStep.run({ ...step, rollout });
+          if (head !== null) this.#writeHead.run({ ...head, id: rollout, ...place, told: 1 });
+          changed.add(rollout);
+        }
+      })
+      .immediate();
+    for (const id of changed) this.#saved.delete(id);
+    return [...changed];
+  }
+
+  /** Has a controller of this name ever led a rollout that came from the stream? */
+  isController(name: string): boolean {
+    return this.#controller.get(name) !== undefined;
+  }
+
+  /** The stream has it, and so do the others. */
+  told(id: string): void {
+    this.#tell.run(id);
+  }
+
+  isTold(id: string): boolean {
+    return this.#place.get(id)?.told !== 0;
   }
 
   /** Newest first. */
@@ -120,16 +184,6 @@ export class RolloutStore {
     return this.#running.all().map((head) => this.#core(head));
   }
 
-  #write(rollout: string, ord: number, work: Work): void {
-    const { host, wave, state, commandId, generationBefore, outcome, reason, updated, spreadValue } = work;
-    this.#writeStep.run(
-      ...[rollout, ord, host, wave, state, commandId, generationBefore],
-      ...[JSON.stringify(work.pidsBefore), JSON.stringify(work.pidsAfter), reason, updated],
-      ...[Math.round(work.healthLeftMs), Math.round(work.soakLeftMs)],
-      ...[outcome, jsonOf(work.wanted), jsonOf(work.before), spreadValue],
-    );
-  }
-
   #core({ options, more, ...head }: Head): RolloutCore {
     const stored = { ...MORE_DEFAULTS, ...(JSON.parse(more) as Partial<More>) };
     const steps = this.#steps.all(head.id).map(workOf);
@@ -150,6 +204,21 @@ function headOf(core: RolloutCore): Head {
   const progress: Progress = { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs };
   const more = JSON.stringify({ ...asked, ...progress } satisfies More);
   return { id, command, watcher, actor, created, ended, state, reason, options: JSON.stringify(options), more };
+}
+
+function rowOf(rollout: string, ord: number, work: Work): StoredStep {
+  const { host, wave, state, commandId, generationBefore, outcome, reason, updated, spreadValue } = work;
+  return {
+    ...{ rollout, ord, host, wave, state, outcome, reason, updated, spread: spreadValue },
+    command_id: commandId,
+    generation_before: generationBefore,
+    pids_before: JSON.stringify(work.pidsBefore),
+    pids_after: JSON.stringify(work.pidsAfter),
+    health_left: Math.round(work.healthLeftMs),
+    soak_left: Math.round(work.soakLeftMs),
+    wanted: jsonOf(work.wanted),
+    before: jsonOf(work.before),
+  };
 }
 
 function jsonOf(values: Values | null): string | null {

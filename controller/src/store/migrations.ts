@@ -74,6 +74,14 @@ export const ROLLOUTS_MIGRATIONS: readonly string[] = [
   DROP INDEX rollout_running;
   CREATE INDEX rollout_open ON rollout(created) WHERE ended IS NULL;
   `,
+  // Of which leader's life the last saving was, and whether the stream has it: see rollout/replica.ts.
+  `
+  ALTER TABLE rollout ADD COLUMN bucket INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE rollout ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE rollout ADD COLUMN saves INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE rollout ADD COLUMN told INTEGER NOT NULL DEFAULT 1;
+  CREATE TABLE controller(name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

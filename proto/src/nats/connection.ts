@@ -13,6 +13,7 @@ import { inboxPrefix } from "../subjects.ts";
 import type { Millis } from "../time.ts";
 import { askMany } from "./ask.ts";
 import { ensureStream, orderedConsume, streamInfo } from "./jetstream.ts";
+import { openLock } from "./lock.ts";
 import { parsePubAck } from "./pub-ack.ts";
 import { Requests } from "./requests.ts";
 import type {
@@ -26,6 +27,7 @@ import type {
   FleetMessage,
   FleetStatus,
   FleetSubscription,
+  Lock,
   OrderedConsumeOptions,
   Payload,
   PubAck,
@@ -173,6 +175,10 @@ export class NatsFleetConnection implements FleetConnection {
 
   orderedConsume(options: OrderedConsumeOptions): Promise<Consumption> {
     return orderedConsume(this.#nc, options);
+  }
+
+  lock(ttlMs: Millis, timeoutMs: Millis): Promise<Lock> {
+    return openLock(this.#nc, ttlMs, timeoutMs);
   }
 
   async flush(timeoutMs: Millis): Promise<boolean> {

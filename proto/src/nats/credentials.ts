@@ -28,6 +28,7 @@ const credentialsSchema: Schema<Credentials> = v.strictObject({
   role: v.picklist(ROLES, `is none of ${ROLES.join(", ")}`),
   name: token,
   seed: v.pipe(v.string("is no text"), v.check(isSeed, "is no nkey user seed")),
+  lock: v.optional(v.pipe(v.string("is no text"), v.check(isSeed, "is no nkey user seed"))),
   tls: v.optional(v.strictObject({ ca: pem, cert: pem, key: pem })),
 });
 

@@ -36,7 +36,7 @@ describe("serverConfig", () => {
       "a seed in place of a public key",
       { users: [{ identity: { role: "agent", name: "a" }, publicKey: createSeed() }] },
     ],
-    ["a lock key that closes the list", { lockKeys: ["U } ]"] }],
+    ["a lock key that closes the list", { lockKeys: [{ name: "ctl1", publicKey: "U } ]" }] }],
     ["an address with more in it", { listen: "0.0.0.0:1\nauthorization {}" }],
     ["a path with a line break", { storeDir: "/a\n" }],
   ])("refuses %s", (_what, wrong) => {

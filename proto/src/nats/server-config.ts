@@ -6,10 +6,17 @@
  * PubAck that an agent reflects can reach; every user sits in FLEET or CTL, never in an `authorization`
  * block beside SYS alone, which lets anonymous clients in on 2.9.10 (CVE-2023-47090).
  */
-import { type Identity, permissionsOf } from "../roles.ts";
+import { type Identity, lockPermissions, type Permissions, permissionsOf } from "../roles.ts";
 
 export interface ServerUser {
   readonly identity: Identity;
+  /** nkey `U…`. */
+  readonly publicKey: string;
+}
+
+export interface LockUser {
+  /** Of the controller. */
+  readonly name: string;
   /** nkey `U…`. */
   readonly publicKey: string;
 }
@@ -23,8 +30,8 @@ export interface ServerConfigOptions {
   /** Where the server writes its pid; nowhere without it. */
   readonly pidFile?: string | null;
   readonly users: readonly ServerUser[];
-  /** Public keys of the controllers' second connections, to the account CTL. */
-  readonly lockKeys?: readonly string[];
+  /** The controllers' second connections, to the account CTL. */
+  readonly lockKeys?: readonly LockUser[];
   /** `HOST:PORT` of the monitoring port; none without it. */
   readonly http?: string | null;
   /** Paths of PEM files; clients need a certificate of this CA then. */
@@ -59,10 +66,10 @@ function list(subjects: readonly string[]): string {
   return `[${subjects.map((subject) => quoted(subject, "subject")).join(", ")}]`;
 }
 
-function userLines(fleet: string, { identity, publicKey }: ServerUser): string[] {
-  const { publish, subscribe, allowResponses } = permissionsOf(fleet, identity);
+function userLines(what: string, publicKey: string, permissions: Permissions): string[] {
+  const { publish, subscribe, allowResponses } = permissions;
   return [
-    `      # ${identity.role} ${identity.name}`,
+    `      # ${what}`,
     `      { nkey: ${checkedKey(publicKey)}, permissions: {`,
     `          publish: { allow: ${list(publish)} }`,
     `          subscribe: { allow: ${list(subscribe)} }`,
@@ -108,13 +115,19 @@ export function serverConfig(options: ServerConfigOptions): string {
     '  SYS: { exports: [ { stream: "$SYS.ACCOUNT.FLEET.*", accounts: [FLEET] } ] }',
     "  CTL: {",
     `    jetstream: { max_mem: 16M, max_file: ${LOCK_MIB}M }`,
-    `    users: [${(options.lockKeys ?? []).map((key) => ` { nkey: ${checkedKey(key)} }`).join(",")} ]`,
+    "    users: [",
+    ...(options.lockKeys ?? []).flatMap(({ name, publicKey }) =>
+      userLines(`controller ${name}`, publicKey, lockPermissions(name)),
+    ),
+    "    ]",
     "  }",
     "  FLEET: {",
     `    jetstream: { max_mem: 128M, max_file: ${streamMiB}M }`,
     '    imports: [ { stream: { account: SYS, subject: "$SYS.ACCOUNT.FLEET.*" }, prefix: "sysev" } ]',
     "    users: [",
-    ...options.users.flatMap((user) => userLines(options.fleet, user)),
+    ...options.users.flatMap(({ identity, publicKey }) =>
+      userLines(`${identity.role} ${identity.name}`, publicKey, permissionsOf(options.fleet, identity)),
+    ),
     "    ]",
     "  }",
     "}",

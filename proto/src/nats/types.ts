@@ -22,6 +22,8 @@ export interface Credentials {
   readonly name: string;
   /** nkey user seed, `SU…`. Never logged. */
   readonly seed: string;
+  /** Of a controller: the seed of its second connection, to the account of the lock. Without it, it leads alone. */
+  readonly lock?: string | undefined;
   /** Where the fleet has an authority of its own: so one file is all that a host needs. Files named beside it win. */
   readonly tls?: TlsTexts | undefined;
 }
@@ -190,6 +192,28 @@ export interface Consumption {
   stop(): Promise<void>;
 }
 
+/** What stands in the lock. */
+export interface LockEntry {
+  /** Grows with every write, also over entries that were forgotten. */
+  readonly revision: number;
+  /** Undefined where it is no JSON. */
+  readonly value: unknown;
+}
+
+/** A record that the server forgets after its time; whoever writes it anew keeps it. */
+export interface Lock {
+  /** Wall ms at which the bucket was made: revisions are only comparable within one. */
+  readonly bucket: Millis;
+  /** Null where there is none. @throws Error where the server does not answer */
+  read(): Promise<LockEntry | null>;
+  /**
+   * @param revision that stands there now; 0: none
+   * @returns the new revision; null: somebody else was faster
+   * @throws Error where the server does not answer: then nobody knows whether it was written
+   */
+  write(value: object, revision: number): Promise<number | null>;
+}
+
 /**
  * One connection. Subjects come from {@link Subjects}; a subject with blanks, control characters or empty
  * tokens makes every method throw RangeError, since `nats` 2.29 would inject it as protocol.
@@ -238,6 +262,8 @@ export interface FleetConnection {
   streamInfo(name: string): Promise<StreamState | null>;
   /** Reads a stream in order without acknowledging; goes on after reconnects where it stopped. */
   orderedConsume(options: OrderedConsumeOptions): Promise<Consumption>;
+  /** Opens the lock of the controllers; made where it is not there. @throws Error with the server's words. */
+  lock(ttlMs: Millis, timeoutMs: Millis): Promise<Lock>;
   /** True once the server has seen all that was published before; false on timeout or without connection. */
   flush(timeoutMs: Millis): Promise<boolean>;
   /** Drains, at most `timeoutMs` (default 2000), then closes. May be called twice. */

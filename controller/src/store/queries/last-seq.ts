@@ -11,3 +11,14 @@ export function lastSeq(db: Database, host: string, epoch: number): number {
       .get(host, epoch)?.last ?? 0
   );
 }
+
+/** The newest life of a host of which an event is stored; 0: none. */
+export function lastEpoch(db: Database, host: string): number {
+  return (
+    db
+      .prepare<[string], { epoch: number | null }>(
+        "SELECT max(epoch) AS epoch FROM hw JOIN host ON host.id = hw.host_id WHERE host.name = ?",
+      )
+      .get(host)?.epoch ?? 0
+  );
+}

@@ -1,0 +1,224 @@
+/**
+ * Two controllers of one fleet, real ones with the credentials that circusctl makes, against a real nats-server and
+ * agents that pretend: the leader is killed or stopped in the middle of a rollout, and nobody is commanded twice.
+ */
+import type { FleetAnswers, RolloutRecord } from "@circus-cluster/proto";
+import { readCredentials } from "@circus-cluster/proto/nats";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { assertNoLeaks } from "../support/leaks.ts";
+import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
+import { freePort } from "../support/ports.ts";
+import { type Program, run } from "../support/process.ts";
+import { storedEvents } from "../support/stored-events.ts";
+import { type TempDir, tempDir } from "../support/temp.ts";
+import { waitFor } from "../support/wait.ts";
+import { Asker, FakeAgent, kill9, startController } from "./controller-fixture.ts";
+
+const HOSTS = ["web1", "web2", "web3", "web4", "web5", "web6"];
+const NAMES = ["ctl1", "ctl2"] as const;
+type Name = (typeof NAMES)[number];
+/** Of the election alone: up to 6 s until the server forgets, the poll, and a renewal's wait. */
+const TAKEOVER_MS = 10_000;
+
+let dir: TempDir;
+let server: NatsServer;
+let asker: Asker;
+const controllers = new Map<Name, Program>();
+const agents = new Map<string, FakeAgent>();
+
+const creds = (file: string): string => dir.file(`fleet/creds/${file}.creds`);
+
+async function begin(name: Name): Promise<Program> {
+  const ini = await dir.write(
+    `${name}.ini`,
+    `[controller]\nnats_url = ${server.url}\ncredentials = ${creds(`controller-${name}`)}\nstate_dir = ${dir.file(name)}\n` +
+      "timings = lost=60s grace=400ms tick=20ms answer=300ms resend=100ms\n",
+  );
+  const program = await startController(ini);
+  controllers.set(name, program);
+  return program;
+}
+
+beforeAll(async () => {
+  dir = await tempDir("circus-election-");
+  const port = await freePort();
+  const line = `fleet init --hosts ${HOSTS.join(",")} --controllers ${NAMES.join(",")} --listen 127.0.0.1:${port}`;
+  const made = await run("circusctl", [...line.split(" "), "--dir", dir.file("fleet")]);
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  server = await startNatsServer({ config: dir.file("fleet/nats-server.conf") });
+  for (const name of NAMES) await begin(name);
+  asker = await Asker.connect(server, "admin", readCredentials(creds("operator-admin")));
+  for (const host of HOSTS) {
+    const credentials = readCredentials(creds(`agent-${host}`));
+    const agent = await FakeAgent.start(server, host, { credentials, restartMs: 300 });
+    agents.set(host, agent);
+    await agent.run();
+  }
+});
+afterAll(async () => {
+  for (const program of controllers.values()) {
+    program.kill("SIGCONT");
+    await program.stop();
+  }
+  await asker[Symbol.asyncDispose]();
+  for (const agent of agents.values()) await agent[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+  await assertNoLeaks();
+});
+afterEach(() => {
+  for (const agent of agents.values()) {
+    agent.begun.length = 0;
+    agent.late.length = 0;
+  }
+});
+
+const lines = (name: Name, text: string): number => controllers.get(name)!.stderr.split(text).length - 1;
+const leads = (name: Name): boolean =>
+  controllers.get(name)?.isRunning === true && lines(name, '"this controller leads"') > lines(name, "leads no more");
+
+async function leader(not: Name | null = null): Promise<Name> {
+  return await waitFor(() => NAMES.find((name) => name !== not && leads(name)) ?? false, {
+    what: "a leader",
+    deadlineMs: 30_000,
+  });
+}
+
+/** While it takes, changes have nobody to go to. */
+async function start(options: object = {}): Promise<RolloutRecord> {
+  const request = {
+    command: "restart",
+    watcher: "web",
+    hosts: null,
+    options: { batch: [{ kind: "count", n: 1 }], soakMs: 300, healthTimeoutMs: 60_000, ...options },
+  };
+  let started: RolloutRecord | null = null;
+  await waitFor(
+    async () => {
+      started = await asker.ask<RolloutRecord>("ctl", "rollout-start", request).catch((error: unknown) => {
+        if (error instanceof Error && error.message.includes("no-responders")) return null;
+        throw error;
+      });
+      return started !== null;
+    },
+    { what: "somebody who takes changes", deadlineMs: 30_000 },
+  );
+  return started!;
+}
+
+const show = (id: string): Promise<RolloutRecord> => asker.ask("q", "rollout-show", { id });
+const done = ({ steps }: RolloutRecord): number => steps.filter(({ state }) => state === "done").length;
+
+async function whole(): Promise<void> {
+  await waitFor(
+    async () => {
+      const { hosts } = await asker.ask<FleetAnswers["status"]>("q", "status", { hosts: null, watcher: null });
+      return (
+        hosts.length === HOSTS.length &&
+        hosts.every(({ presence, watchers: [web] }) => presence === "online" && web?.healthy === 2)
+      );
+    },
+    { what: "a whole fleet", deadlineMs: 30_000 },
+  );
+}
+
+/** Both controllers answer in turn, or whoever is there: until both say so. */
+async function ended(id: string): Promise<RolloutRecord> {
+  let agreeing = 0;
+  let last: RolloutRecord | null = null;
+  await waitFor(
+    async () => {
+      last = await show(id).catch(() => null);
+      agreeing = last !== null && last.ended !== null ? agreeing + 1 : 0;
+      return agreeing >= 6;
+    },
+    { what: `the end of ${id}`, deadlineMs: 90_000 },
+  );
+  return last!;
+}
+
+function expectOncePerHost(id: string): void {
+  for (const [host, agent] of agents) expect(agent.begun, host).toEqual([`${id}/${host}/1`]);
+}
+
+describe("two controllers", () => {
+  it("elect one, which alone takes changes and tells of hosts; both answer questions", async () => {
+    await leader();
+    await whole();
+    expect(NAMES.filter(leads)).toHaveLength(1);
+    const record = await start({ soakMs: 0, batch: [{ kind: "count", n: 3 }] });
+    expect(await ended(record.id)).toMatchObject({ state: "done" });
+    expectOncePerHost(record.id);
+    const answered = new Set<string>();
+    await waitFor(
+      async () => {
+        answered.add((await asker.raw("q", "rollout-show", { id: record.id })).controller);
+        return answered.size === 2;
+      },
+      { what: "an answer of both", deadlineMs: 30_000 },
+    );
+    for (const name of NAMES) {
+      const kinds = storedEvents(dir.file(name)).kinds("_fleet");
+      expect(kinds.filter((kind) => kind === "host_online")).toHaveLength(HOSTS.length);
+      expect(kinds.filter((kind) => kind === "rollout_started")).toHaveLength(1);
+      expect(kinds).not.toContain("rollout_saved");
+    }
+  });
+
+  it("go on with a rollout whose leader was killed, command nobody twice, and answer all the time", async () => {
+    await whole();
+    const first = await leader();
+    const record = await start();
+    await waitFor(async () => done(await show(record.id)) >= 2, { what: "two hosts done", deadlineMs: 30_000 });
+    const commanded = (): number => [...agents.values()].reduce((sum, { begun }) => sum + begun.length, 0);
+    await kill9(controllers.get(first)!);
+    const before = commanded();
+    const killed = performance.now();
+    const second = await leader(first);
+    let longest = 0;
+    await waitFor(
+      async () => {
+        const asked = performance.now();
+        await show(record.id);
+        longest = Math.max(longest, performance.now() - asked);
+        return commanded() > before;
+      },
+      { what: "the next command", deadlineMs: 30_000 },
+    );
+    expect(performance.now() - killed).toBeLessThan(TAKEOVER_MS + 2000);
+    expect(longest).toBeLessThan(2000);
+    expect(await ended(record.id)).toMatchObject({ state: "done" });
+    expectOncePerHost(record.id);
+    await begin(first);
+    expect(await ended(record.id)).toMatchObject({ state: "done" });
+    expect(leads(second)).toBe(true);
+  });
+
+  it("refuse what a leader sends that was stopped past its time", async () => {
+    await whole();
+    const first = await leader();
+    const record = await start();
+    await waitFor(async () => done(await show(record.id)) >= 1, { what: "a host done", deadlineMs: 30_000 });
+    controllers.get(first)!.kill("SIGSTOP");
+    const fenceBefore = agents.get("web1")!.fence!;
+    await leader(first);
+    await waitFor(() => [...agents.values()].some(({ fence }) => fence!.revision > fenceBefore.revision), {
+      what: "a command of the new leader",
+      deadlineMs: 30_000,
+    });
+    controllers.get(first)!.kill("SIGCONT");
+    await waitFor(() => !leads(first), { what: "the old leader to notice", deadlineMs: 30_000 });
+    expect(await ended(record.id)).toMatchObject({ state: "done" });
+    expectOncePerHost(record.id);
+  });
+
+  it("hand over at once where the leader is stopped in order", async () => {
+    await whole();
+    const first = await leader();
+    const stopped = performance.now();
+    await controllers.get(first)!.stop();
+    await leader(first);
+    expect(performance.now() - stopped).toBeLessThan(6000);
+    await begin(first);
+  });
+});
