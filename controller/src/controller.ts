@@ -285,7 +285,7 @@ export class Controller implements AsyncDisposable {
 
   /** Why changes are not for us; null: they are. */
   #refusal(): string | null {
-    if (this.#duty.isLeading) return null;
+    if (this.#duty.isLeading && (this.#election?.mayAct ?? true)) return null;
     const leader = this.#election?.leader ?? null;
     const other = leader === null || leader === this.#config.name ? "no controller leads yet" : `${leader} does`;
     return `controller ${this.#config.name} does not lead; ${other}`;

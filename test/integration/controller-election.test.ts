@@ -159,7 +159,9 @@ describe("two controllers", () => {
     );
     for (const name of NAMES) {
       const kinds = storedEvents(dir.file(name)).kinds("_fleet");
-      expect(kinds.filter((kind) => kind === "host_online")).toHaveLength(HOSTS.length);
+      // On a busy machine a beat may be late; each change is told once.
+      const count = (wanted: string): number => kinds.filter((kind) => kind === wanted).length;
+      expect(count("host_online")).toBe(HOSTS.length + count("host_late"));
       expect(kinds.filter((kind) => kind === "rollout_started")).toHaveLength(1);
       expect(kinds).not.toContain("rollout_saved");
     }

@@ -10,7 +10,7 @@ const ANSWER_MS = 1500;
 const CLOSE_MS = 500;
 
 /** What the rest of a controller asks before it does something to the fleet. */
-export interface Leadership {
+interface Leadership {
   readonly mayAct: boolean;
   /** Stands in every command; null where there is no lock, and one controller. */
   readonly fence: Fence | null;
