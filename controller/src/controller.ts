@@ -18,6 +18,7 @@ import { Answers } from "./doors/answers.ts";
 import type { HttpDoor } from "./doors/http.ts";
 import { controllerMetrics } from "./doors/metrics.ts";
 import { NatsDoor } from "./doors/nats.ts";
+import { connectLock } from "./election/connect.ts";
 import { Duty } from "./election/duty.ts";
 import { Election } from "./election/election.ts";
 import { FleetEvents } from "./fleet-events.ts";
@@ -349,13 +350,6 @@ export class Controller implements AsyncDisposable {
     this.#presence[Symbol.dispose]();
     await this.#connection.close(CLOSE_MS);
   }
-}
-
-/** Of its own, since the lock is in another account, where no agent can reach it. */
-async function connectLock(config: ControllerConfig, lock: string, signal: AbortSignal): Promise<FleetConnection> {
-  const { natsUrls: servers, name, credentials, tls } = config;
-  const own = credentials === null ? null : { ...credentials, seed: lock };
-  return await connectFleet({ servers, name, credentials: own, tls, mode: "service", signal });
 }
 
 /** Says each trouble with the connection once, until it is over. */

@@ -87,13 +87,16 @@ describe("circus-controller", () => {
       make("viewer", "victor"),
     ];
     const listen = `127.0.0.1:${await freePort()}`;
+    const lock = createSeed();
     const users = identities.map((identity) => ({ identity, publicKey: publicKey(seeds.get(identity.name)!) }));
-    const config = serverConfig({ fleet: "main", listen, storeDir: dir.file("js"), users, streamMiB: 64 });
+    const lockKeys = [{ name: "ctl1", publicKey: publicKey(lock) }];
+    const config = serverConfig({ fleet: "main", listen, storeDir: dir.file("js"), users, lockKeys, streamMiB: 64 });
     await using server = await startNatsServer({ config: await dir.write("nats.conf", config) });
-    await dir.write("ctl1.creds", JSON.stringify(ctl1), 0o600);
+    await dir.write("ctl1.creds", JSON.stringify({ ...ctl1, lock }), 0o600);
     await using controller = await startController(await writeIni(dir, server, "credentials = ctl1.creds\n"));
     await using agent = await FakeAgent.start(server, "web1", { credentials: web1 });
     await agent.run();
+    await controller.waitForLine(/"this controller leads"/);
     await using operator = await Asker.connect(server, "alice", alice);
     await using viewer = await Asker.connect(server, "victor", victor);
     await waitFor(
