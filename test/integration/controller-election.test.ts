@@ -196,7 +196,7 @@ describe("two controllers", () => {
     expect(leads(second)).toBe(true);
   });
 
-  it("refuse what a leader sends that was stopped past its time", async () => {
+  it("let a leader that was stopped past its time command nobody any more", async () => {
     await whole();
     const first = await leader();
     const record = await start();
