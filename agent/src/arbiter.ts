@@ -116,7 +116,7 @@ export class Arbiter implements AgentView {
       clock,
       log: this.log,
     });
-    this.#outputs = new Outputs(this.bus, this.log);
+    this.#outputs = new Outputs(this.bus, this.log, foundation.stateDir);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(this.log);
     this.#hooks = new HookHost({
@@ -180,6 +180,8 @@ export class Arbiter implements AgentView {
     // Each failure is logged by its watcher.
     this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));
     const wanted = this.watchers().filter((watcher) => watcher.intent === null);
+    const running = new Set(wanted.flatMap(({ config }) => (config.autostart ? [config.name] : [])));
+    this.#outputs.sweep(this.config.watchers, (name) => running.has(name));
     this.startMany(wanted, NOBODY).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
   }
 

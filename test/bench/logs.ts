@@ -73,7 +73,7 @@ async function capture({ dir, bytes }: Data, [file = "", ...args]: readonly stri
   const ini = join(dir, "circus.ini");
   writeFileSync(
     ini,
-    `[circus]\nendpoint = ${endpoint}\npubsub_endpoint = ${pubsub}\n` +
+    `[circus]\nendpoint = ${endpoint}\npubsub_endpoint = ${pubsub}\nstate_dir = ${dir}/state\n` +
       `[watcher:w]\ncmd = cat ${dir}/data.$(circus.wid)\nnumprocesses = ${WORKERS}\nrespawn = False\ncopy_env = True\n` +
       `stdout_stream.class = FileStream\nstdout_stream.filename = ${dir}/out.log\n` +
       "stdout_stream.max_bytes = 10000000\nstdout_stream.backup_count = 999\n",

@@ -55,7 +55,7 @@ export function createSpawner(
       const { cmd, args, shell, shellArgs } = config;
       const argv = buildArgv({ cmd, args, shell, shellArgs, wid, lookup });
       if (!argv.ok) return argv;
-      const prepared = outputs.prepare(config);
+      const prepared = outputs.prepare(config, wid);
       if (!prepared.ok) return prepared;
       captured = prepared.outputs;
       const { stdout, stderr, exited } = captured;

@@ -79,6 +79,12 @@ const OPTIONS: Readonly<Record<StreamClass, readonly string[]>> = {
 /** Of older versions: accepted without a word, without effect. */
 const IGNORED = ["refresh_time"];
 
+/** The agent's own stdout, where output without a stream goes too. */
+export const OWN_STDOUT: StreamConfig = {
+  ...{ class: "StdoutStream", filename: null, maxBytes: 0, backupCount: 0, timeFormat: null },
+  ...{ rotation: null, color: null, given: { class: "StdoutStream" } },
+};
+
 const FANCY_TIME_FORMAT = "%Y-%m-%d %H:%M:%S";
 
 /** @param options as in Circus's `stdout_stream` object; texts, or numbers and booleans from the wire */

@@ -58,14 +58,18 @@ export class Channel {
     this.#gate();
   }
 
-  /** @param readEnd owned from here on */
-  attach(readEnd: number, pid: number): Capture {
+  /**
+   * @param readEnd owned from here on
+   * @param onEnd nothing more comes, or is wanted
+   */
+  attach(readEnd: number, pid: number, onEnd: () => void): Capture {
     const capture: Capture = new Capture({
       readEnd,
       onPiece: (piece) => this.#lease.sink.write(this.#format(piece, pid), pid),
       onEnd: () => {
         this.#captures.delete(capture);
         this.#orphans.delete(capture);
+        onEnd();
       },
     });
     this.#captures.add(capture);

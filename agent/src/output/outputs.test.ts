@@ -44,10 +44,13 @@ function stream(options: Record<string, unknown>): StreamConfig {
 class Host {
   readonly told: string[] = [];
   readonly events: EventDraft[] = [];
-  readonly outputs = new Outputs(
-    { emit: (event) => this.events.push(event) },
-    makeLogger((level, text, fields) => void this.told.push(`${level} ${text} ${JSON.stringify(fields)}`)),
-  );
+  readonly outputs: Outputs;
+
+  /** @param stateDir null: pipes instead of FIFOs */
+  constructor(stateDir: string | null = null) {
+    const log = makeLogger((level, text, fields) => void this.told.push(`${level} ${text} ${JSON.stringify(fields)}`));
+    this.outputs = new Outputs({ emit: (event) => this.events.push(event) }, log, stateDir);
+  }
 
   config(stdout: Record<string, unknown> | null, stderr: Record<string, unknown> | null = null): WatcherConfig {
     return {
@@ -59,7 +62,7 @@ class Host {
 
   /** Runs a shell line to its end. */
   async run(config: WatcherConfig, script: string): Promise<number> {
-    const prepared = this.outputs.prepare(config);
+    const prepared = this.outputs.prepare(config, 1);
     if (!prepared.ok) throw new Error(prepared.reason);
     const { outputs } = prepared;
     return await new Promise((resolve, reject) => {
@@ -127,7 +130,7 @@ const SINKS: readonly Subject[] = [
 
 describe.each(SINKS)("$name", ({ options, reader }) => {
   it("has everything that processes wrote, in order, when they have gone", async () => {
-    const [host, file] = [new Host(), freshFile()];
+    const [host, file] = [new Host(dir), freshFile()];
     const config = host.config(options(file));
     const textNow = reader(host, file);
     // 4 MB: more than a pipe and more than a queue hold, and characters of several bytes at every border.
@@ -140,6 +143,7 @@ describe.each(SINKS)("$name", ({ options, reader }) => {
       expect(numbers).toEqual(Array.from({ length: 20_000 }, (_, i) => i + 1));
     }
     await host.rest();
+    expect(readdirSync(join(dir, "output"))).toEqual([]);
   });
 });
 
@@ -173,21 +177,25 @@ describe("Outputs", () => {
     expect(host.events[0]).toMatchObject({ kind: "log_rotated", data: { file: filename, moved_to: `${filename}.1` } });
   });
 
-  it("closes pipes and files at a stop, without waiting for who still holds them", async () => {
+  it.each([
+    ["pipes", null],
+    ["FIFOs", dir],
+  ])("closes %s and files at a stop, without waiting for who still holds them", async (_, stateDir) => {
     const before = pipes().length;
-    const [host, filename] = [new Host(), freshFile()];
+    const [host, filename] = [new Host(stateDir), freshFile()];
     await host.run(host.config({ filename }), "echo parent; sleep 30 & echo $! > child.pid");
     try {
       await host.rest();
       expect(read(filename)).toBe("parent\n");
       expect(pipes()).toHaveLength(before);
+      expect(readdirSync(join(dir, "output"))).toEqual([]);
     } finally {
       process.kill(Number(read(join(dir, "child.pid"))));
     }
   });
 
   it("goes on reading what a grandchild writes while its watcher runs", async () => {
-    const [host, filename] = [new Host(), freshFile()];
+    const [host, filename] = [new Host(dir), freshFile()];
     await host.run(host.config({ filename }), "mkfifo go; (cat go > /dev/null; echo late) & echo early");
     const go = openSync(join(dir, "go"), "w");
     writeSync(go, "go");
@@ -226,12 +234,13 @@ describe("Outputs", () => {
 
   it("refuses a file that cannot be opened with one line, and leaves nothing open", () => {
     const before = pipes().length;
-    const host = new Host();
+    const host = new Host(dir);
     const config = host.config({ filename: freshFile() }, { filename: "/no/such/dir/f" });
     const reason = "stderr_stream: cannot open '/no/such/dir/f': its directory does not exist";
-    expect(host.outputs.prepare(config)).toEqual({ ok: false, reason });
+    expect(host.outputs.prepare(config, 1)).toEqual({ ok: false, reason });
     expect(host.outputs.problemOf(config)).toBe(reason);
     host.outputs.rest("web");
-    expect(pipes().filter((to) => to.startsWith("pipe:")).length).toBeLessThanOrEqual(before);
+    expect(readdirSync(join(dir, "output"))).toEqual([]);
+    expect(pipes().filter((to) => !to.endsWith(".log")).length).toBeLessThanOrEqual(before);
   });
 });

@@ -3,23 +3,32 @@
  * A channel is opened by the first process and closed when its watcher is stopped; a restart keeps it.
  */
 import { type Logger, reasonOf } from "@circus-cluster/proto";
-import type { StreamConfig } from "../config/streams.ts";
+import { OWN_STDOUT, type StreamConfig } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import { close } from "../sockets/syscalls.ts";
 import type { Capture } from "./capture.ts";
 import { Channel } from "./channel.ts";
+import { type FifoDir, openFifos, type StreamName, watcherToken } from "./fifo-dir.ts";
 import { type OpenOutput, openOutput } from "./pipe.ts";
 import { SinkPool } from "./sink-pool.ts";
 import { OutputQueue } from "./sinks/queue.ts";
 
-type StreamName = "stdout" | "stderr";
+const STREAMS = ["stdout", "stderr"] as const;
+
+/** Paths; null: no stream, or a pipe that goes with the agent. */
+export interface OutputFifos {
+  readonly stdout: string | null;
+  readonly stderr: string | null;
+}
 
 /** For one process, from before its spawn to its end. */
 export interface ProcessOutputs {
   /** A descriptor for the process, or its kind. */
   readonly stdout: number | "inherit" | "ignore";
   readonly stderr: number | "inherit" | "ignore";
+  /** FIFOs that outlive this agent, for {@link Outputs.adopt} by the next. */
+  readonly fifos: OutputFifos;
   /** It runs, and has its own copies of the descriptors. */
   readonly begin: (pid: number) => void;
   /** It could not be started. */
@@ -38,16 +47,22 @@ interface Part {
   capture: Capture | null;
 }
 
+/** Of output whose process nobody knows any more. */
+const NO_PID = 0;
+
 export class Outputs {
   readonly #log: Logger;
+  readonly #fifos: FifoDir | null;
   readonly #pool: SinkPool;
   /** By watcher and stream. */
   readonly #channels = new Map<string, Channel>();
   /** By watcher: settles when nothing of it is left to write. */
   readonly #closing = new Map<string, Promise<void>>();
 
-  constructor(bus: Pick<EventBus, "emit">, log: Logger) {
+  /** @param stateDir where FIFOs are; null: pipes, which end with the agent */
+  constructor(bus: Pick<EventBus, "emit">, log: Logger, stateDir: string | null = null) {
     this.#log = log;
+    this.#fifos = openFifos(stateDir, log);
     this.#pool = new SinkPool(({ watcher, stream, log: own }, { file, movedTo, rotations }) => {
       own.debug("log rotated", { stream, file, rotations });
       bus.emit({ kind: "log_rotated", watcher, data: { stream, file, moved_to: movedTo, rotations } });
@@ -55,19 +70,22 @@ export class Outputs {
   }
 
   /** One line where a file cannot be opened: then nothing stays open that was not before. */
-  prepare(config: WatcherConfig): Prepared {
+  prepare(config: WatcherConfig, wid: number): Prepared {
     const parts: Partial<Record<StreamName, Part>> = {};
     const abandon = (): void => {
       for (const { pipe } of Object.values(parts)) {
         close(pipe.readEnd);
         close(pipe.writeEnd);
+        this.#remove(pipe.path);
       }
     };
-    for (const stream of ["stdout", "stderr"] as const) {
+    for (const stream of STREAMS) {
       const wanted = streamOf(config, stream);
       if (wanted === null) continue;
       try {
-        parts[stream] = { channel: this.#channel(config.name, stream, wanted), pipe: openOutput(), capture: null };
+        const channel = this.#channel(config.name, stream, wanted);
+        const pipe = openOutput(this.#fifos, { watcher: config.name, wid, stream }, this.#log);
+        parts[stream] = { channel, pipe, capture: null };
       } catch (error) {
         abandon();
         return { ok: false, reason: `${stream}_stream: ${openProblem(wanted, error)}` };
@@ -79,11 +97,12 @@ export class Outputs {
       outputs: {
         stdout: parts.stdout?.pipe.writeEnd ?? (config.closeChildStdout ? "ignore" : "inherit"),
         stderr: parts.stderr?.pipe.writeEnd ?? (config.closeChildStderr ? "ignore" : "inherit"),
+        fifos: { stdout: parts.stdout?.pipe.path ?? null, stderr: parts.stderr?.pipe.path ?? null },
         abandon,
         begin: (pid) => {
           for (const part of all) {
             close(part.pipe.writeEnd);
-            part.capture = part.channel.attach(part.pipe.readEnd, pid);
+            part.capture = part.channel.attach(part.pipe.readEnd, pid, () => this.#remove(part.pipe.path));
           }
         },
         exited: () => {
@@ -93,9 +112,74 @@ export class Outputs {
     };
   }
 
+  /**
+   * Goes on with the output of a living process that an agent before us started, from where that one left off: what it
+   * had not read is still in the FIFO. A stream that the configuration no longer has goes where it would go without.
+   *
+   * @param fifos as `ProcessOutputs.fifos` told then
+   * @returns to be called at its end, as `ProcessOutputs.exited`
+   */
+  adopt(config: WatcherConfig, pid: number, fifos: OutputFifos): () => void {
+    const ends = STREAMS.flatMap((stream) => {
+      const path = fifos[stream];
+      return path === null
+        ? []
+        : [this.#reopen(config.name, stream, path, pid, streamOf(config, stream) ?? OWN_STDOUT)];
+    });
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /**
+   * What agents before us left and nobody has adopted: it goes to its watcher's sink, and on while others than the
+   * process that it was made for hold it. What has no sink any more is removed. Call it once, after the last `adopt`.
+   *
+   * @param isKept whether a watcher's files stay open: it is to run
+   */
+  sweep(configs: readonly WatcherConfig[], isKept: (watcher: string) => boolean): void {
+    const byToken = new Map(configs.map((config) => [watcherToken(config.name), config]));
+    for (const { path, token, stream } of this.#fifos?.leftovers() ?? []) {
+      const config = byToken.get(token);
+      const wanted = config === undefined ? null : streamOf(config, stream);
+      if (config === undefined || wanted === null) this.#remove(path);
+      else this.#reopen(config.name, stream, path, NO_PID, wanted)();
+    }
+    for (const { name } of configs) if (!isKept(name)) this.rest(name);
+  }
+
+  /** @returns to be called at the process' end */
+  #reopen(watcher: string, stream: StreamName, path: string, pid: number, wanted: StreamConfig): () => void {
+    try {
+      const channel = this.#channelOr(watcher, stream, wanted);
+      const readEnd = this.#fifos?.reopen(path);
+      if (readEnd === undefined) return () => undefined;
+      const capture = channel.attach(readEnd, pid, () => this.#remove(path));
+      return () => channel.exited(capture);
+    } catch (error) {
+      this.#log.error("cannot read the output of a process any more", { watcher, stream, reason: reasonOf(error) });
+      return () => undefined;
+    }
+  }
+
+  /** A process that runs already must not wait for ever for a file that cannot be opened. */
+  #channelOr(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {
+    try {
+      return this.#channel(watcher, stream, wanted);
+    } catch (error) {
+      const reason = `${stream}_stream: ${openProblem(wanted, error)}`;
+      this.#log.error("output goes to circusd's stdout", { watcher, reason });
+      return this.#channel(watcher, stream, OWN_STDOUT);
+    }
+  }
+
+  #remove(path: string | null): void {
+    if (path !== null) this.#fifos?.remove(path);
+  }
+
   /** Whether a stream could be opened as it is configured; one line where not. */
   problemOf(config: WatcherConfig): string | null {
-    for (const stream of ["stdout", "stderr"] as const) {
+    for (const stream of STREAMS) {
       const wanted = streamOf(config, stream);
       if (wanted === null) continue;
       try {
@@ -109,7 +193,7 @@ export class Outputs {
 
   /** The configuration of a watcher has changed: where it writes now, it writes there from now on. */
   configure(config: WatcherConfig): void {
-    for (const stream of ["stdout", "stderr"] as const) {
+    for (const stream of STREAMS) {
       const channel = this.#channels.get(keyOf(config.name, stream));
       const wanted = streamOf(config, stream);
       if (channel === undefined || wanted === null) continue;
@@ -127,7 +211,7 @@ export class Outputs {
   /** A watcher is stopped: its files are closed when all is written. */
   rest(watcher: string): void {
     const closing: Promise<void>[] = [];
-    for (const stream of ["stdout", "stderr"] as const) {
+    for (const stream of STREAMS) {
       const key = keyOf(watcher, stream);
       const channel = this.#channels.get(key);
       if (channel === undefined) continue;

@@ -33,6 +33,7 @@ const native = {
   dup2: libc.func("int dup2(int fd, int target)"),
   fcntl: libc.func("int fcntl(int fd, int cmd, int arg)"),
   pipe2: libc.func("int pipe2(_Out_ uint8_t *ends, int flags)"),
+  mkfifo: libc.func("int mkfifo(const char *path, uint32_t mode)"),
   recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
   sendto: libc.func("long sendto(int fd, const void *data, size_t length, int flags, const void *addr, uint32_t len)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
@@ -227,6 +228,11 @@ export function pipe(): { readonly readEnd: number; readonly writeEnd: number } 
   const ends = Buffer.alloc(8);
   call("pipe2", ends, O_CLOEXEC);
   return { readEnd: ends.readInt32LE(0), writeEnd: ends.readInt32LE(4) };
+}
+
+/** A pipe with a name. @param mode without what the umask takes away */
+export function mkfifo(path: string, mode: number): void {
+  call("mkfifo", path, mode);
 }
 
 /** What a pipe may hold, as near to `bytes` as the system allows. */
