@@ -3,9 +3,10 @@ import { isCircusError, type Logger, reasonOf, VERSION } from "@circus-cluster/p
 import { type ControllerConfig, type LoadedConfig, loadConfig, worldOf } from "./config.ts";
 import { Controller } from "./controller.ts";
 import type { HttpDoor } from "./doors/http.ts";
-import { jsonLogger } from "./log.ts";
+import { jsonLogger, lossLine } from "./log.ts";
 import { HELP, type Options, parseOptions, USAGE } from "./options.ts";
 import { StateDir } from "./state-dir.ts";
+import { boundedLines, openStderr } from "./stderr-lines.ts";
 import { openStores } from "./store/database.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -98,7 +99,7 @@ function complain(error: unknown): number {
 }
 
 async function run(config: ControllerConfig): Promise<number> {
-  const log = jsonLogger((line) => process.stderr.write(line));
+  const log = jsonLogger(boundedLines(openStderr(), lossLine));
   const stop = stopSignal();
   try {
     using dir = StateDir.open(config.stateDir);

@@ -1,7 +1,9 @@
 /** The agent's log. */
 import { isLogged, type Logger, type LogLevel, makeLogger } from "@circus-cluster/proto";
 import type { LogTarget } from "../config/log-output.ts";
-import { fileSink, type Sink, streamSink } from "./sink.ts";
+import { StandardStream } from "../output/standard-stream.ts";
+import { fileSink, type Sink } from "./sink.ts";
+import { streamSink } from "./stream-sink.ts";
 import { syslogSink } from "./syslog.ts";
 
 export interface LogOptions {
@@ -33,9 +35,9 @@ export function openLog({ level: first, target }: LogOptions): AgentLog {
 function openSink(target: LogTarget): Sink {
   switch (target.kind) {
     case "stderr":
-      return streamSink(process.stderr);
+      return streamSink(new StandardStream(2));
     case "stdout":
-      return streamSink(process.stdout);
+      return streamSink(new StandardStream(1));
     case "file":
       return fileSink(target.path);
     case "syslog":

@@ -1,4 +1,4 @@
-/** Where the lines of the log go: a standard stream, or a file that an outside logrotate may move away. */
+/** Where the lines of the log go; here a file that an outside logrotate may move away. */
 import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from "node:fs";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
 import { formatLine, type LogRecord } from "./format.ts";
@@ -7,16 +7,6 @@ export interface Sink extends Disposable {
   write(record: LogRecord): void;
   /** Opens its file anew, where it has one. */
   reopen(): void;
-}
-
-export function streamSink(stream: NodeJS.WriteStream): Sink {
-  const ignore = (): void => undefined; // whoever read it has gone; that must not end the agent
-  stream.on("error", ignore);
-  return {
-    write: (record) => void stream.write(`${formatLine(record)}\n`),
-    reopen: ignore,
-    [Symbol.dispose]: () => void stream.off("error", ignore),
-  };
 }
 
 /** A FIFO that nobody reads, or reads too slowly, must not hold the agent up. */

@@ -36,6 +36,7 @@ const native = {
   mkfifo: libc.func("int mkfifo(const char *path, uint32_t mode)"),
   recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
   sendto: libc.func("long sendto(int fd, const void *data, size_t length, int flags, const void *addr, uint32_t len)"),
+  poll: libc.func("int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
   epoll_ctl: libc.func("int epoll_ctl(int epoll, int operation, int fd, const void *event)"),
   flock: libc.func("int flock(int fd, int operation)"),
@@ -149,12 +150,21 @@ export function sendSome(fd: number, bytes: Uint8Array): number {
   return call("sendto", fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL, null, 0);
 }
 
+/** Whether a write would not wait, now or within the time, for which this thread waits; an error counts as that. */
+export function isWritable(fd: number, waitMs: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLOUT, 4);
+  return call("poll", entry, 1, waitMs) > 0;
+}
+
 /** `struct epoll_event` is packed on x86-64 only. */
 const EPOLL_EVENT = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 };
 const EPOLL_EVENTS_MAX = 64;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const POLLOUT = 4;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
