@@ -22,6 +22,8 @@ import {
 } from "./core.ts";
 
 const SAVE_MS = 5000;
+/** Between two looks: half of what makes a host lost, or more. Then it was we who were not there. */
+const ASLEEP_MS_MIN = 5000;
 
 export interface PresenceParts {
   readonly db: Database;
@@ -61,6 +63,7 @@ export class PresenceRunner implements Disposable {
   readonly #save: Statement;
   readonly #timers: readonly NodeJS.Timeout[];
   #listeningMs: Millis | null = null;
+  #lookedMs: Millis = performance.now();
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -166,7 +169,19 @@ export class PresenceRunner implements Disposable {
   }
 
   #look(): void {
+    this.#notice(performance.now());
     for (const [host, tracked] of this.#hosts) this.#step(host, tracked, { kind: "look" });
+  }
+
+  /** A controller that was stopped (SIGSTOP, a paused machine) has beats to read before it may miss any. */
+  #notice(now: Millis): void {
+    const sleptMs = now - this.#lookedMs;
+    this.#lookedMs = now;
+    if (this.#listeningMs === null || sleptMs < Math.max(ASLEEP_MS_MIN, this.#parts.timings.lostMs / 2)) return;
+    this.#listeningMs = now;
+    this.#parts.log.warning("this controller stood still; nobody counts as lost for a while", {
+      ms: Math.round(sleptMs),
+    });
   }
 
   #step(host: HostName, tracked: Tracked, input: Parameters<typeof transition>[1]): void {
