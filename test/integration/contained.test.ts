@@ -1,0 +1,99 @@
+/**
+ * A part that hangs costs itself: what its neighbours do goes on meanwhile, and whoever asks it is told. Everything is
+ * hung at once, so that one start of the programs shows it all.
+ */
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import type { FleetAnswers, RolloutRecord } from "@circus-cluster/proto";
+import { afterAll, describe, expect, it } from "vitest";
+import { iniText, startAgent } from "../support/agent.ts";
+import { RealFleet } from "../support/fleet.ts";
+import { assertNoLeaks, descendants, processInfo } from "../support/leaks.ts";
+import { freePorts } from "../support/ports.ts";
+import { startProgram } from "../support/process.ts";
+import { tempDir } from "../support/temp.ts";
+import { waitFor } from "../support/wait.ts";
+import { zmqCall } from "../support/zmq-call.ts";
+
+afterAll(() => assertNoLeaks());
+
+const ok = { status: "ok" };
+const shell = (script: string) => ({ cmd: script, shell: true, copy_env: true });
+
+/** A FIFO that is full and that nobody reads, as long as the descriptor is open. */
+function fullFifo(path: string): number {
+  execFileSync("mkfifo", [path]);
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  for (const piece of ["x".repeat(4096), "x"]) {
+    try {
+      for (;;) writeSync(fd, piece);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+  return fd;
+}
+
+describe("circusd", () => {
+  it("serves its other watchers while all these hang, ends in time and leaves nothing behind", async () => {
+    await using dir = await tempDir("circus-contained-");
+    const [endpoint = 0, pubsub = 0, metrics = 0] = await freePorts(3);
+    const pipes = ["log", "sink"].map((name) => fullFifo(dir.file(name)));
+    const sleeper = { cmd: "sleep 1000", graceful_timeout: 3 };
+    const ini = await dir.write(
+      "circus.ini",
+      iniText({
+        circus: {
+          ...{ endpoint: `tcp://127.0.0.1:${endpoint}`, pubsub_endpoint: `tcp://127.0.0.1:${pubsub}` },
+          ...{ multicast_endpoint: "", state_dir: dir.file("state"), metrics: `127.0.0.1:${metrics}` },
+        },
+        // Inherits stderr: the fork makes that description blocking.
+        "watcher:stubborn": {
+          ...shell("trap '' TERM; sleep 1001 & echo $! > child; while :; do sleep 0.1; done"),
+          graceful_timeout: 4,
+        },
+        "watcher:hook": { ...sleeper, "hooks.before_stop": "exec: sleep 1002", "hooks.timeout": "4s" },
+        "watcher:sink": { ...shell("exec yes"), "stdout_stream.filename": dir.file("sink") },
+        "watcher:good": { ...sleeper, "stdout_stream.filename": dir.file("good.log") },
+      }),
+    );
+    await using program = await startProgram("sh", ["-c", `exec circusd --log-level debug '${ini}' 2> log`], {
+      cwd: dir.path,
+    });
+    const call = async (command: string, properties: object, timeoutMs = 20_000) =>
+      await zmqCall(`tcp://127.0.0.1:${endpoint}`, { command, properties }, timeoutMs);
+    const statuses = async () => (await call("status", {}, 250))["statuses"];
+    const all = { stubborn: "active", hook: "active", sink: "active", good: "active" };
+    await expect.poll(statuses, { timeout: 15_000 }).toEqual(all);
+    const child = await waitFor(() => Number(readFileSync(dir.file("child"), "utf8")), { what: "a child" });
+
+    const readers: Socket[] = Array.from({ length: 8 }, () => connect(metrics, "127.0.0.1").pause());
+    for (const reader of readers) {
+      reader.on("error", () => undefined);
+      reader.write("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500));
+    }
+    const order: string[] = [];
+    const stops = ["stubborn", "hook"].map(async (name) => {
+      expect(await call("stop", { name, waiting: true })).toMatchObject(ok);
+      order.push(name);
+    });
+    for (let i = 0; i < 3; i++) {
+      expect(await call("restart", { name: "good", waiting: true })).toMatchObject(ok);
+      order.push("good");
+    }
+    const page = await fetch(`http://127.0.0.1:${metrics}/metrics`);
+    expect(await page.text()).toContain("circus_");
+    order.push("page");
+    await Promise.all(stops);
+    expect(order.slice(0, 4)).toEqual(["good", "good", "good", "page"]);
+    expect(processInfo(child)).toBeNull(); // killed with its group
+
+    const left = descendants(program.pid);
+    program.kill("SIGTERM");
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(left.filter(({ pid, start }) => processInfo(pid)?.start === start)).toEqual([]);
+    for (const reader of readers) reader.destroy();
+    for (const fd of pipes) closeSync(fd);
+  });
+});
