@@ -5,10 +5,8 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import type { FleetAnswers, RolloutRecord } from "@circus-cluster/proto";
 import { afterAll, describe, expect, it } from "vitest";
-import { iniText, startAgent } from "../support/agent.ts";
-import { RealFleet } from "../support/fleet.ts";
+import { iniText } from "../support/agent.ts";
 import { assertNoLeaks, descendants, processInfo } from "../support/leaks.ts";
 import { freePorts } from "../support/ports.ts";
 import { startProgram } from "../support/process.ts";
