@@ -36,14 +36,16 @@ import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
 import { NotifyHub } from "./health/notify.ts";
 import { HookHost } from "./hooks/host.ts";
-import { showWatcher } from "./hooks/view.ts";
+import { showArbiter } from "./hooks/view.ts";
 import { Outputs } from "./output/outputs.ts";
 import type { OutputQueue } from "./output/sinks/queue.ts";
 import { ownDescriptors } from "./process/inherited.ts";
 import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
+import type { HandedSocket } from "./sockets/handed.ts";
 import type { SocketItem } from "./sockets/registry.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
 import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
+import type { ServiceManager } from "./systemd/manager.ts";
 import type { ByHand, Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
 import { NOBODY } from "./watcher/state.ts";
 
@@ -56,13 +58,17 @@ export interface ArbiterOptions {
   readonly reload: (() => LoadResult) | null;
   /** Takes up what `reloadconfig` changed of the program itself, if anything: `loglevel`, `umask`. @default nothing */
   readonly applyCircus?: ((circus: CircusSection, changed: readonly string[]) => void) | undefined;
+  /** Listening sockets that are open already; those that no section wants are closed. @default none */
+  readonly handed?: readonly HandedSocket[];
+  /** Keeps the sockets, and is told of reloads and of the end. @default nobody */
+  readonly manager?: ServiceManager | null;
 }
 
 /** How an arbiter's life ended; `restart` brings the configuration for the next one. */
 export type ArbiterEnd =
   /** @property failure why the agent gave up; null: it was told to end */
   | { readonly kind: "quit"; readonly failure: string | null }
-  | { readonly kind: "restart"; readonly config: AgentConfig };
+  | { readonly kind: "restart"; readonly config: AgentConfig; readonly handed: readonly HandedSocket[] };
 
 const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
@@ -121,13 +127,7 @@ export class Arbiter implements AgentView {
     this.#notifyHub = new NotifyHub(this.log);
     this.#hooks = new HookHost({
       ...{ python: this.config.circus.python, wall: () => clock.wall(), log: this.log },
-      arbiter: () => ({
-        endpoint: this.config.circus.endpoint,
-        pubsub_endpoint: this.config.circus.pubsubEndpoint,
-        check_delay: this.config.circus.checkDelayS,
-        pid: process.pid,
-        watchers: this.#watchers.all().map((one) => showWatcher(one.config, one.status, one.processes())),
-      }),
+      arbiter: () => showArbiter(this.config.circus, process.pid, this.#watchers.all()),
     });
     const spawn = createSpawner(sockets, this.#outputs, options.nofile);
     const shared = { sockets, spawn, hub: this.#notifyHub, hooks: this.#hooks, bus: this.bus };
@@ -153,15 +153,16 @@ export class Arbiter implements AgentView {
    * @throws CircusError or SocketError with one line; nothing stays open.
    */
   static async open(options: ArbiterOptions): Promise<Arbiter> {
-    const foundation = await layFoundation(options.config, clock, options.log);
-    const problem = budgetProblem(options.config.watchers, ownDescriptors());
-    if (problem !== null) {
-      await foundation[Symbol.asyncDispose]();
-      throw new CircusError("os", problem);
-    }
+    const { config, log, handed = [], manager } = options;
+    const forget = async (closed: readonly HandedSocket[]) => await manager?.forget(closed);
+    const foundation = await layFoundation(config, { handed, forget }, clock, log);
+    const problem = budgetProblem(config.watchers, ownDescriptors());
+    if (problem !== null) await foundation[Symbol.asyncDispose]();
+    if (problem !== null) throw new CircusError("os", problem);
     const arbiter = new Arbiter(options, foundation);
     try {
       await arbiter.#joinFleet();
+      manager?.keep(foundation.sockets.all());
       return arbiter;
     } catch (error) {
       await foundation[Symbol.asyncDispose]();
@@ -273,7 +274,10 @@ export class Arbiter implements AgentView {
 
   /** One after another: each finds what the last has left. */
   reloadConfig(cause: Cause): Promise<readonly string[]> {
-    const run = this.#reloading.then(() => this.#reloadConfig(cause));
+    const { manager } = this.#options;
+    const { sockets } = this.#foundation;
+    const work = () => this.#reloadConfig(cause);
+    const run = this.#reloading.then(() => manager?.whileReloading(() => sockets.all(), work) ?? work());
     this.#reloading = run.catch(() => undefined);
     return run;
   }
@@ -298,7 +302,7 @@ export class Arbiter implements AgentView {
   async restartAgent(cause: Cause): Promise<void> {
     // Without a file there is nothing to begin anew from.
     if (this.#options.reload === null) await this.restartMany(this.watchers(), cause);
-    else await this.#finish({ kind: "restart", config: this.#read() }, cause);
+    else await this.#finish({ kind: "restart", config: this.#read(), handed: [] }, cause);
   }
 
   /** @throws CircusError `failed` with all mistakes in one line */
@@ -356,6 +360,7 @@ export class Arbiter implements AgentView {
 
   /** Settles when all watchers are stopped, so that whoever waits is answered before the doors close. */
   async #stopAndClose(cause: Cause): Promise<void> {
+    if (this.#end?.kind === "quit") this.#options.manager?.stopping();
     this.#orders.close();
     this.#watchers.closeDemand();
     this.log.info("stopping all watchers", { actor: cause.actor ?? undefined });
@@ -374,6 +379,7 @@ export class Arbiter implements AgentView {
       this.#notifyHub.close();
       this.#hooks.close();
       await this.#outputs.close();
+      if (this.#end?.kind === "restart") this.#end = { ...this.#end, handed: this.#foundation.sockets.handOver() };
       await this.#foundation[Symbol.asyncDispose]();
     } catch (error) {
       this.log.error("not everything could be closed", { reason: reasonOf(error) });
@@ -383,18 +389,12 @@ export class Arbiter implements AgentView {
 
   /** Looks for NATS in the background. Loaded by need: a plain single host pays nothing for it. */
   async #joinFleet(): Promise<void> {
-    const { fleet } = this.#foundation;
-    if (this.config.fleet === null || fleet === null) return;
+    const { fleet: place } = this.#foundation;
+    const { fleet: config } = this.config;
+    if (config === null || place === null) return;
     const { startFleetDoor } = await import("./fleet/door.ts");
-    this.#fleetDoor = startFleetDoor({
-      config: this.config.fleet,
-      stateDir: fleet.stateDir,
-      dispatch: this.#dispatch,
-      snapshot: () => this.snapshot(),
-      outbox: fleet.outbox,
-      bus: this.bus,
-      log: this.log,
-      clock,
-    });
+    const shared = { bus: this.bus, log: this.log, clock };
+    const asked = { dispatch: this.#dispatch, snapshot: () => this.snapshot() };
+    this.#fleetDoor = startFleetDoor({ config, stateDir: place.stateDir, outbox: place.outbox, ...asked, ...shared });
   }
 }

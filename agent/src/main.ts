@@ -13,6 +13,8 @@ import { PidFile } from "./pidfile.ts";
 import { START_NOFILE, sealInheritedDescriptors, takeStartArenas, takeStartNofile } from "./process/inherited.ts";
 import { SocketError } from "./sockets/bind.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
+import { ServiceManager, takeFromManager } from "./systemd/manager.ts";
+import { followWatchers } from "./systemd/status.ts";
 
 type RunOptions = Extract<Options, { kind: "run" }>;
 
@@ -69,13 +71,17 @@ async function run(options: RunOptions, nofile: ResourceLimit | null, background
     };
     setUmask(config.circus.umask);
     const pidfile = options.pidfile ?? config.circus.pidfile;
+    using manager = new ServiceManager(manages, log.logger);
     using _pid = pidfile === null ? null : PidFile.create(pidfile);
     const applyCircus = (circus: CircusSection, changed: readonly string[]): void => {
       log.setLevel(levelOf(options, circus));
       if (changed.includes("umask")) setUmask(circus.umask);
     };
-    const onBound = (): void => background?.ready();
-    return await live({ config, log, nofile, path: options.configPath, onBound, applyCircus });
+    const onBound = (): void => {
+      background?.ready();
+      manager.ready();
+    };
+    return await live({ config, log, nofile, path: options.configPath, onBound, applyCircus, manager });
   } catch (error) {
     const isBug = !isCircusError(error) && !(error instanceof SocketError);
     complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
@@ -103,22 +109,27 @@ interface Life {
   /** Called when all is bound, before the first worker. */
   readonly onBound: () => void;
   readonly applyCircus: ArbiterOptions["applyCircus"];
+  readonly manager: ServiceManager;
 }
 
 /** One arbiter after another, until one ends for good. Resolves with the exit code. */
-async function live({ config: first, path, log, nofile, onBound, applyCircus }: Life): Promise<number> {
+async function live({ config: first, path, log, nofile, onBound, applyCircus, manager }: Life): Promise<number> {
   const { logger } = log;
   let failure: string | null = null;
   const signals = new ProcessSignals(logger, () => log.reopen());
+  let handed = manager.handed();
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
     const reload = (): LoadResult => loadConfig(path);
-    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload, applyCircus });
+    const given = { handed, manager };
+    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload, applyCircus, ...given });
     onBound();
+    using _status = followWatchers(manager, arbiter);
     arbiter.start();
     signals.attach(arbiter);
     const end = await arbiter.ended;
     signals.detach();
     config = end.kind === "restart" ? end.config : null;
+    handed = end.kind === "restart" ? end.handed : [];
     if (end.kind === "quit") ({ failure } = end);
   }
   if (failure !== null) complain(failure);
@@ -128,6 +139,7 @@ async function live({ config: first, path, log, nofile, onBound, applyCircus }: 
 
 sealInheritedDescriptors();
 const startNofile = takeStartNofile(process.env);
+const manages = takeFromManager(process.env);
 const startArenas = takeStartArenas(process.env);
 process.title = "circusd";
 const exitCode = await main(parseOptions(process.argv.slice(2)), startNofile);

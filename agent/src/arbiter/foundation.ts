@@ -10,6 +10,7 @@ import { ZmqDoor } from "../doors/zmq.ts";
 import { ZmqPub } from "../doors/zmq-pub.ts";
 import { ZmqStats } from "../doors/zmq-stats.ts";
 import type { Outbox } from "../events/outbox.ts";
+import type { HandedSocket } from "../sockets/handed.ts";
 import { SocketRegistry } from "../sockets/registry.ts";
 import { StateDir, stateDirPath } from "../state-dir.ts";
 
@@ -34,8 +35,20 @@ export interface Foundation extends AsyncDisposable {
   readonly fleet: FleetPlace | null;
 }
 
+/** Listening sockets that are open already, kept for this start. */
+export interface KeptSockets {
+  readonly handed: readonly HandedSocket[];
+  /** Told of those that no section of the file wants, which are closed; settles when their addresses are free. */
+  readonly forget: (closed: readonly HandedSocket[]) => Promise<void>;
+}
+
 /** @throws CircusError or SocketError with the one line that says what is in the way. */
-export async function layFoundation(config: AgentConfig, clock: Clock, log: Logger): Promise<Foundation> {
+export async function layFoundation(
+  config: AgentConfig,
+  kept: KeptSockets,
+  clock: Clock,
+  log: Logger,
+): Promise<Foundation> {
   const { circus } = config;
   let door: ZmqDoor | null = null;
   let pub: ZmqPub | null = null;
@@ -62,7 +75,7 @@ export async function layFoundation(config: AgentConfig, clock: Clock, log: Logg
     pub = await ZmqPub.bind(circus.pubsubEndpoint, circus.endpointOwner, log);
     if (circus.statsd) stats = await ZmqStats.bind(circus.statsEndpoint, circus.endpointOwner, log);
     metrics = await openMetrics(config, log);
-    sockets = await SocketRegistry.open(config.sockets);
+    sockets = await SocketRegistry.open(config.sockets, kept.handed, kept.forget);
     fleet = stateDir === null ? null : await openOutbox(config, stateDir.path, clock, log);
     discovery = await Discovery.open(circus.multicastEndpoint, circus.endpoint, log);
     return {

@@ -1,7 +1,7 @@
 /** A watcher as hooks see it, in plain data that goes through pipes. Pure. */
 import { optionsOf } from "../commands/options-view.ts";
-import type { WatcherConfig } from "../config/types.ts";
-import type { CircusStatus, ProcessView } from "../watcher/api.ts";
+import type { CircusSection, WatcherConfig } from "../config/types.ts";
+import type { CircusStatus, ProcessView, WatcherControl } from "../watcher/api.ts";
 import type { HookRequest } from "../watcher/deps.ts";
 
 interface ShownProcess {
@@ -28,7 +28,18 @@ export interface ShownArbiter {
   readonly watchers: readonly ShownWatcher[];
 }
 
-export function showWatcher(
+export function showArbiter(
+  circus: CircusSection,
+  pid: number,
+  watchers: readonly Pick<WatcherControl, "config" | "status" | "processes">[],
+): ShownArbiter {
+  return {
+    ...{ endpoint: circus.endpoint, pubsub_endpoint: circus.pubsubEndpoint, check_delay: circus.checkDelayS, pid },
+    watchers: watchers.map((one) => showWatcher(one.config, one.status, one.processes())),
+  };
+}
+
+function showWatcher(
   config: WatcherConfig,
   status: CircusStatus,
   processes: readonly Pick<ProcessView, "pid" | "wid" | "startedMs">[],

@@ -3,6 +3,7 @@ import { lstatSync } from "node:fs";
 import type { SocketPlan } from "../config/diff.ts";
 import { type BoundSocket, openSocket, removeSocketFile, resolveHost } from "./bind.ts";
 import { openBeside, retire, shareAddresses, tune } from "./exchange.ts";
+import { type HandedSocket, takeHanded } from "./handed.ts";
 import { close } from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -53,18 +54,34 @@ export class SocketRegistry implements Disposable {
   /**
    * Binds all, in name order; when one fails all are closed again.
    *
+   * @param handed open sockets, of which those that fit are taken instead of bound; the others are closed
+   * @param beforeBinding told which were closed, by their names; what is missing is bound when it has settled
    * @throws SocketError for the first that cannot be bound.
    */
-  static async open(configs: readonly SocketConfig[]): Promise<SocketRegistry> {
+  static async open(
+    configs: readonly SocketConfig[],
+    handed: readonly HandedSocket[] = [],
+    beforeBinding: (closed: readonly HandedSocket[]) => Promise<void> = () => Promise.resolve(),
+  ): Promise<SocketRegistry> {
     const registry = new SocketRegistry();
-    const sorted = [...configs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    const left = [...handed];
     try {
-      for (const config of sorted.map(withPossibleOptions)) {
+      const lacking: { config: SocketConfig; host: string }[] = [];
+      for (const config of sortedByName(configs).map(withPossibleOptions)) {
         const host = await resolveHost(config);
+        const socket = config.soReuseport ? null : takeHanded(config, host, left);
+        if (socket === null) lacking.push({ config, host });
+        else registry.#take(socket, host);
+      }
+      const unwanted = left.splice(0);
+      for (const { fd } of unwanted) close(fd);
+      if (unwanted.length > 0) await beforeBinding(unwanted);
+      for (const { config, host } of lacking) {
         registry.#take(openSocket(config, host, { until: config.soReuseport ? "open" : "listening" }), host);
       }
       return registry;
     } catch (error) {
+      for (const { fd } of left) close(fd);
       registry.close();
       throw error;
     }
@@ -142,6 +159,15 @@ export class SocketRegistry implements Disposable {
       .sort((a, b) => a.fd - b.fd);
   }
 
+  /**
+   * Gives up, open, what the next registry may take: all with an address that is no file. {@link close} does the rest.
+   */
+  handOver(): readonly HandedSocket[] {
+    const given = this.all().filter(({ config }) => config.path === null && !config.soReuseport);
+    for (const { config } of given) this.#sockets.delete(config.name);
+    return given.map(({ config: { name }, fd }) => ({ name, fd }));
+  }
+
   /** Closes all and deletes the files of AF_UNIX sockets; harmless twice. */
   close(): void {
     for (const { fd } of this.#outgoing) if (!this.all().some((socket) => socket.fd === fd)) close(fd);
@@ -171,6 +197,10 @@ export class SocketRegistry implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function sortedByName(configs: readonly SocketConfig[]): readonly SocketConfig[] {
+  return [...configs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
 /** Linux has no SO_REUSEPORT for AF_UNIX; where the platform lacks it the flag is off (reference §3.3). */

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import koffi from "koffi";
+import { ipBytes, ipv6Text } from "./ip.ts";
 
 /** A system call that failed, with the errno's name: `EADDRINUSE`. */
 export class SyscallError extends Error {
@@ -22,6 +23,11 @@ export class SyscallError extends Error {
 }
 
 const libc = koffi.load(null);
+koffi.struct("iovec", { base: "const void *", length: "size_t" });
+koffi.struct("msghdr", {
+  ...{ name: "const void *", nameLength: "uint32_t", parts: "iovec *", partCount: "size_t" },
+  ...{ control: "const void *", controlLength: "size_t", flags: "int" },
+});
 const native = {
   socket: libc.func("int socket(int domain, int type, int protocol)"),
   bind: libc.func("int bind(int fd, const void *addr, uint32_t len)"),
@@ -35,6 +41,8 @@ const native = {
   pipe2: libc.func("int pipe2(_Out_ uint8_t *ends, int flags)"),
   mkfifo: libc.func("int mkfifo(const char *path, uint32_t mode)"),
   recv: libc.func("long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)"),
+  sendmsg: libc.func("long sendmsg(int fd, const msghdr *message, int flags)"),
+  getsockopt: libc.func("int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *len)"),
   sendto: libc.func("long sendto(int fd, const void *data, size_t length, int flags, const void *addr, uint32_t len)"),
   poll: libc.func("int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)"),
   epoll_create1: libc.func("int epoll_create1(int flags)"),
@@ -58,6 +66,10 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const OPTION = { SO_REUSEADDR: [SOL_SOCKET, 2], SO_REUSEPORT: [SOL_SOCKET, 15], IPV6_V6ONLY: [41, 26] } as const;
 const SO_BINDTODEVICE = 25;
+const SO_TYPE = 3;
+const SO_PROTOCOL = 38;
+const SO_DOMAIN = 39;
+const SCM_RIGHTS = 1;
 const SHUT_RDWR = 2;
 const F_GETFD = 1;
 const F_SETFD = 2;
@@ -100,6 +112,34 @@ export function setOption(fd: number, option: keyof typeof OPTION, value: number
   call("setsockopt", fd, level, name, bytes, 4);
 }
 
+/** Of an open socket: its family, type and protocol by the kernel's numbers, and the interface that it is bound to. */
+export function socketKind(fd: number): {
+  readonly family: Family | null;
+  readonly type: SocketType | null;
+  readonly protocol: number;
+  readonly interface: string | null;
+} {
+  const number = (name: number): number => readOption(fd, name).readInt32LE(0);
+  const device = readOption(fd, SO_BINDTODEVICE).toString().replace(/\0.*$/s, "");
+  return {
+    family: keyOf(FAMILY, number(SO_DOMAIN)),
+    type: keyOf(TYPE, number(SO_TYPE)),
+    protocol: number(SO_PROTOCOL),
+    interface: device === "" ? null : device,
+  };
+}
+
+function readOption(fd: number, name: number): Buffer {
+  const bytes = Buffer.alloc(16); // an interface's name, the longest of what is asked for
+  const length = [bytes.length];
+  call("getsockopt", fd, SOL_SOCKET, name, bytes, length);
+  return bytes;
+}
+
+function keyOf<K extends string>(table: Readonly<Record<K, number>>, value: number): K | null {
+  return (Object.keys(table) as K[]).find((key) => table[key] === value) ?? null;
+}
+
 /** SO_BINDTODEVICE: only what arrives on that network interface. */
 export function bindToDevice(fd: number, device: string): void {
   const bytes = Buffer.from(`${device}\0`);
@@ -136,8 +176,14 @@ export function receiveNow(fd: number, buffer: Buffer): number | null {
 /** One datagram to the path of a Unix socket, without waiting; false: the other side has no room for it now. */
 export function sendNow(fd: number, to: { readonly path: string }, datagram: Uint8Array): boolean {
   const address = encodeAddress("AF_UNIX", to);
+  return hasRoom(() =>
+    call("sendto", fd, datagram, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL, address, address.length),
+  );
+}
+
+function hasRoom(send: () => number): boolean {
   try {
-    call("sendto", fd, datagram, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL, address, address.length);
+    send();
     return true;
   } catch (error) {
     if (error instanceof SyscallError && (error.code === "EAGAIN" || error.code === "EINTR")) return false;
@@ -156,6 +202,36 @@ export function isWritable(fd: number, waitMs: number): boolean {
   entry.writeInt32LE(fd, 0);
   entry.writeInt16LE(POLLOUT, 4);
   return call("poll", entry, 1, waitMs) > 0;
+}
+
+/**
+ * One datagram with copies of open descriptors, without waiting, to the path of a Unix socket (`@NAME`: an abstract
+ * one); false: the other side has no room for it now.
+ */
+export function sendDescriptors(
+  fd: number,
+  to: { readonly path: string },
+  datagram: Uint8Array,
+  fds: readonly number[],
+): boolean {
+  const path = encodeAddress("AF_UNIX", to);
+  const isAbstract = to.path.startsWith("@");
+  if (isAbstract) path.writeUInt8(0, 2);
+  const name = isAbstract ? path.subarray(0, -1) : path;
+  // struct cmsghdr and its payload, each padded to the size of a long.
+  const control = Buffer.alloc(fds.length === 0 ? 0 : 16 + Math.ceil((4 * fds.length) / 8) * 8);
+  if (fds.length > 0) {
+    control.writeBigUInt64LE(BigInt(16 + 4 * fds.length), 0);
+    control.writeInt32LE(SOL_SOCKET, 8);
+    control.writeInt32LE(SCM_RIGHTS, 12);
+    fds.forEach((one, i) => control.writeInt32LE(one, 16 + 4 * i));
+  }
+  const message = {
+    ...{ name, nameLength: name.length },
+    ...{ parts: [{ base: datagram, length: datagram.length }], partCount: 1 },
+    ...{ control: fds.length === 0 ? null : control, controlLength: control.length, flags: 0 },
+  };
+  return hasRoom(() => call("sendmsg", fd, message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 /** `struct epoll_event` is packed on x86-64 only. */
@@ -307,42 +383,10 @@ function encodeAddress(family: Family, address: Address): Buffer {
   return bytes;
 }
 
-/** The 4 or 16 bytes of a literal address, in network order. */
-export function ipBytes(host: string): Buffer {
-  return host.includes(":") ? ipv6Bytes(host) : Buffer.from(host.split(".").map(Number));
-}
-
-function ipv6Bytes(host: string): Buffer {
-  const text = host.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...d: string[]) => {
-    const [a = 0, b = 0, c = 0, e = 0] = d.slice(0, 4).map(Number);
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | e).toString(16)}`;
-  });
-  const [head = "", tail] = text.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const groups =
-    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill("0"), ...right];
-  const bytes = Buffer.alloc(16);
-  groups.forEach((group, i) => bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2));
-  return bytes;
-}
-
 function decodeAddress(bytes: Buffer): Address {
   const family = bytes.readUInt16LE(0);
   if (family === FAMILY.AF_UNIX) return { path: bytes.subarray(2).toString().replace(/\0.*$/s, "") };
   const port = bytes.readUInt16BE(2);
   if (family === FAMILY.AF_INET) return { host: [...bytes.subarray(4, 8)].join("."), port };
-  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(8 + i * 2).toString(16));
-  return { host: compressIpv6(groups), port };
-}
-
-/** The longest run of zero groups as `::`. */
-function compressIpv6(groups: readonly string[]): string {
-  const text = groups.join(":");
-  const runs = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
-  const longest = runs[0];
-  if (longest === undefined) return text;
-  const before = text.slice(0, longest.index);
-  const after = text.slice(longest.index + longest[0].length).replace(/^:/, "");
-  return `${before}::${after}`;
+  return { host: ipv6Text(bytes.subarray(8, 24)), port };
 }

@@ -5,8 +5,8 @@
  */
 import { createReadStream } from "node:fs";
 import { hexHost, type InetRow, parseInetRow, parseUnixRow, type UnixRow } from "../process/proc-net.ts";
+import { ipBytes } from "../sockets/ip.ts";
 import type { SocketItem } from "../sockets/registry.ts";
-import { ipBytes } from "../sockets/syscalls.ts";
 
 export interface Connections {
   /** Connections to the socket at this moment, those included that nobody has accepted; 0 for datagrams. */
