@@ -2,7 +2,14 @@
  * Every word that `circusctl` understands, as data: the agent's verbs come from proto's command table, the
  * fleet's own are added here. The parser, the help, the oclif commands and `run` derive from it. Pure.
  */
-import { type CliArgument, COMMANDS, type CommandSpec, canRollBack, ROLLOUT_COMMANDS } from "@circus-cluster/proto";
+import {
+  type CliArgument,
+  COMMANDS,
+  type CommandSpec,
+  canDrain,
+  canRollBack,
+  ROLLOUT_COMMANDS,
+} from "@circus-cluster/proto";
 
 /** An option, given as `--name`, `--name=value` or `--name value`. */
 export interface OptionSpec {
@@ -78,6 +85,11 @@ const ROLLOUT: readonly OptionSpec[] = [
   { name: "dry-run", value: null, doc: "show the plan only" },
 ];
 const MODE: OptionSpec = { name: "mode", value: "MODE", doc: "restart, or reload: new processes before the old go" };
+const DRAIN: OptionSpec = {
+  name: "drain",
+  value: "TIME",
+  doc: "before, each host is taken out of its balancer (hooks.before_drain) for so long, and put back when healthy [0]",
+};
 const ON_FAIL: OptionSpec = {
   name: "on-fail",
   value: "stop|rollback",
@@ -85,7 +97,7 @@ const ON_FAIL: OptionSpec = {
 };
 
 /** Options of agents' verbs that mean something for a fleet only; they belong to the scope, and may stand with it. */
-export const FLEET_OPTIONS: readonly OptionSpec[] = [AT_ONCE, ...ROLLOUT, MODE, ON_FAIL];
+export const FLEET_OPTIONS: readonly OptionSpec[] = [AT_ONCE, ...ROLLOUT, MODE, DRAIN, ON_FAIL];
 export const FLEET_ONLY: ReadonlySet<string> = new Set(FLEET_OPTIONS.map(({ name }) => name));
 /** Any of these says that a rollout is meant. */
 export const ROLLOUT_ONLY: readonly string[] = FLEET_OPTIONS.filter((option) => option !== AT_ONCE).map(
@@ -96,7 +108,12 @@ function fleetOptions({ name, access, doors }: CommandSpec): readonly OptionSpec
   if (access !== "write" || !doors.includes("nats")) return [];
   const command = ROLLOUT_COMMANDS.find((one) => one === name);
   if (command === undefined) return [AT_ONCE];
-  return [AT_ONCE, ...ROLLOUT, ...(name === "restart" ? [MODE] : []), ...(canRollBack(command) ? [ON_FAIL] : [])];
+  return [
+    ...[AT_ONCE, ...ROLLOUT],
+    ...(name === "restart" ? [MODE] : []),
+    ...(canDrain(command) ? [DRAIN] : []),
+    ...(canRollBack(command) ? [ON_FAIL] : []),
+  ];
 }
 
 function placeholder(property: string): string {

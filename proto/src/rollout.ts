@@ -38,6 +38,11 @@ export interface RolloutOptions {
   readonly healthTimeoutMs: Millis;
   /** For the whole, of time in which it runs; null: none. */
   readonly deadlineMs: Millis | null;
+  /**
+   * Each host is drained before: `hooks.before_drain`, so much time, and once it is healthy again `hooks.after_undrain`.
+   * 0: not.
+   */
+  readonly drainMs: Millis;
   readonly order: HostOrder;
   /** Never two hosts with one value of this label in a wave. */
   readonly spread: string | null;
@@ -60,6 +65,7 @@ export const ROLLOUT_DEFAULTS: RolloutOptions = {
   waitMs: 0,
   healthTimeoutMs: 60_000,
   deadlineMs: null,
+  drainMs: 0,
   order: "name",
   spread: null,
   limit: null,
@@ -91,9 +97,15 @@ export function parseBatch(text: string): readonly Share[] | null {
 
 export const STEP_STATES = [
   "pending",
+  /** `hooks.before_drain` is called. */
+  "draining",
+  /** Out of its balancer: what is under way there may come to its end. */
+  "drained",
   "sent",
   "accepted",
   "restarted",
+  /** `hooks.after_undrain` is called: healthy again, or let alone. */
+  "undraining",
   "soaking",
   "done",
   "failed",
@@ -202,6 +214,7 @@ export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
       waitMs: maybe(v.nullable(duration)),
       healthTimeoutMs: maybe(duration),
       deadlineMs: maybe(v.nullable(duration)),
+      drainMs: maybe(duration),
       order: maybe(v.picklist(HOST_ORDERS)),
       spread: maybe(v.nullable(nameText)),
       limit: maybe(v.nullable(v.pipe(whole, v.minValue(1)))),
@@ -215,10 +228,19 @@ export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
     ({ command, options }) => options.onFail !== "rollback" || canRollBack(command),
     "only set, incr and decr can be rolled back",
   ),
+  v.check(
+    ({ command, options }) => (options.drainMs ?? 0) === 0 || canDrain(command),
+    "hosts are drained only for restart and reload",
+  ),
 );
 
 export function canRollBack(command: RolloutCommand): boolean {
   return command === "set" || command === "incr" || command === "decr";
+}
+
+/** Takes processes away that come back: before, a host can be taken out of its balancer. */
+export function canDrain(command: RolloutCommand): boolean {
+  return command === "restart" || command === "reload";
 }
 
 const id = nameText;

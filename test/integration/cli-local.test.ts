@@ -111,6 +111,8 @@ const VERBATIM: readonly (readonly [string, string, string])[] = [
   ["kill b --signum 9 --graceful_timeout 1.5", '{"status":"ok"}', "ok\n"],
   ["add --start b sleep 9", '{"status":"ok"}', "ok\n"],
   ["rm b --nostop --waiting", '{"status":"ok"}', "ok\n"],
+  ["drain b --waiting", '{"status":"ok","called":true}', "ok\n"],
+  ["undrain b", '{"status":"ok"}', "ok\n"],
   ["reloadconfig --waiting", '{"status":"ok"}', "ok\n"],
   ["ipython", '{"status":"ok","shell":false,"msg":"no shell here"}', "error: Could not start ipython kernel\n"],
   ["quit --waiting", '{"status":"ok"}', "ok\n"],

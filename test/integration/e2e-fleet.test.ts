@@ -2,8 +2,8 @@
  * The main job on three hosts: real nats-server, controller, agents and Chaussette, each host a network namespace where
  * the machine permits it. The tests follow each other on one fleet; each leaves it whole.
  */
-import { copyFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { FleetAnswers, HostStatus, RolloutRecord } from "@circus-cluster/proto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RealFleet } from "../support/fleet.ts";
@@ -165,6 +165,73 @@ describe("events and uptime", () => {
     follower.kill("SIGINT");
     expect(await follower.exited).toMatchObject({ code: 0 });
     await whole();
+  });
+});
+
+describe("--drain", () => {
+  interface Told {
+    readonly hook_name: string;
+    readonly watcher: { readonly processes: readonly { readonly pid: number }[] };
+  }
+
+  /** Hooks that write down what they are told; `before_drain` says no where a file `no` is. */
+  async function withHooks(name: string): Promise<{ told(): Promise<[string, number[]][]>; refuse: string }> {
+    const dir = dirname(fleet.host(name).appFile);
+    const [script, log, refuse] = ["drain.sh", "drain.log", "no"].map((file) => join(dir, file)) as [
+      string,
+      string,
+      string,
+    ];
+    const text = `#!/bin/sh\ncat >>"${log}"\n[ "$CIRCUS_HOOK" = after_undrain ] || [ ! -e "${refuse}" ]\n`;
+    await writeFile(script, text, { mode: 0o755 });
+    const { agent } = fleet.host(name);
+    const options = { "hooks.before_drain": `exec: ${script}`, "hooks.after_undrain": `exec: ${script}` };
+    await agent.call("set", { name: "myworker", options, waiting: true });
+    const told = async (): Promise<[string, number[]][]> => {
+      const lines = (await readFile(log, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
+      const calls = lines.map((line) => JSON.parse(line) as Told);
+      return calls.map(({ hook_name: hook, watcher }) => [hook, watcher.processes.map(({ pid }) => pid)]);
+    };
+    return { told, refuse };
+  }
+
+  it("calls the hooks around each restart, once, also where the controller dies while a host is out; a no stops it", async () => {
+    const before = await whole();
+    const [web1, web2, web3] = await Promise.all(NAMES.map(withHooks));
+    const plan = await fleet.ctl("--all restart myworker --drain 2s --dry-run");
+    expect(plan.stdout).toMatch(/^restart myworker on 3 hosts in 3 waves; .*, drained 2s before,/);
+    const { rollout } = await fleet.json<{ rollout: RolloutRecord }>(
+      "--all restart myworker --drain 1s --soak 200ms --detach",
+    );
+    await waitFor(async () => (await rolloutOf(rollout.id)).steps[0]?.state === "drained", {
+      what: "web1 to be out",
+      deadlineMs: 30_000,
+      everyMs: 50,
+    });
+    await fleet.killController();
+    await fleet.startController();
+    const { code, stdout } = await fleet.ctl(`rollout watch ${rollout.id}`);
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("web3  undraining") as string });
+    const after = await whole();
+    for (const [at, host] of [web1, web2, web3].entries()) {
+      const name = NAMES[at]!;
+      expect(await host!.told()).toEqual([
+        ["before_drain", before.get(name)],
+        ["after_undrain", after.get(name)],
+      ]);
+    }
+
+    await writeFile(web2!.refuse, "");
+    const refused = await fleet.ctl("--all restart myworker --drain 100ms --soak 200ms");
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toMatch(/^failed: web2 \(hook before_drain said no\)\nuntouched: web3$/m);
+    const pids = await whole();
+    for (const name of ["web2", "web3"]) expect(pids.get(name)).toEqual(after.get(name));
+    expect((await web2!.told()).slice(2)).toEqual([
+      ["before_drain", after.get("web2")],
+      ["after_undrain", after.get("web2")],
+    ]);
+    expect(await web3!.told()).toHaveLength(2);
   });
 });
 

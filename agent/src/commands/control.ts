@@ -3,6 +3,7 @@
  * checked at once, by throwing; what takes time is handed back as {@link Work}, which has not begun yet.
  */
 import { CircusError, parseSignal } from "@circus-cluster/proto";
+import type { DrainHook } from "../config/hooks.ts";
 import { oneLine } from "../config/text.ts";
 import type { ByHand, Cause, ChangeInfo, WatcherControl } from "../watcher/api.ts";
 import { applyOptions, isStreamOption } from "../watcher/options.ts";
@@ -93,6 +94,14 @@ function resize(direction: 1 | -1): Control {
     }
     checkRoom(agent, watcher, watcher.config.numprocesses + delta);
     return onOne(watcher, async (cause) => ({ numprocesses: await watcher.addProcesses(cause, delta) }));
+  };
+}
+
+/** `called` says whether the watcher has such a hook. */
+function callDrainHook(hook: DrainHook): Control {
+  return (agent, properties) => {
+    const watcher = named(agent, properties);
+    return onOne(watcher, async () => ({ called: await watcher.callDrainHook(hook) }));
   };
 }
 
@@ -187,6 +196,9 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
       return infoOf(await watcher.reload(cause, { graceful, sequential, newerThan: newerThan(properties) }));
     });
   },
+
+  drain: callDrainHook("before_drain"),
+  undrain: callDrainHook("after_undrain"),
 
   incr: resize(1),
   decr: resize(-1),

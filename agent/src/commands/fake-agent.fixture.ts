@@ -1,7 +1,7 @@
 /** An agent made of fake watchers, for the tests of the command table. */
 import { CircusError, type EventDraft, makeLogger, type WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherChange } from "../config/diff.ts";
-import { NO_HOOKS } from "../config/hooks.ts";
+import { type DrainHook, NO_HOOKS } from "../config/hooks.ts";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type {
@@ -136,6 +136,10 @@ export class FakeWatcher implements WatcherControl {
   }
   extendStats(_pid: number, stats: Fields): Promise<Fields> {
     return Promise.resolve(stats);
+  }
+  callDrainHook(hook: DrainHook): Promise<boolean> {
+    this.calls.push(hook);
+    return this.failure === null ? Promise.resolve(true) : Promise.reject(this.failure);
   }
 
   #do(cause: Cause, what: string): Promise<ChangeInfo> {

@@ -16,8 +16,13 @@ export const HOOK_NAMES = [
   "before_reap",
   "after_reap",
   "extended_stats",
+  "before_drain",
+  "after_undrain",
 ] as const;
 export type HookName = (typeof HOOK_NAMES)[number];
+
+/** Not in Circus: called by the verbs `drain` and `undrain` alone, not in the life of a watcher. */
+export type DrainHook = Extract<HookName, "before_drain" | "after_undrain">;
 
 /** Who is called. */
 export type HookTarget =

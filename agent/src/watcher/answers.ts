@@ -38,6 +38,8 @@ export function onAnswered(turn: Turn, { call, outcome, isYes }: Answer): void {
     case "before_reap":
     case "after_reap":
     case "extended_stats":
+    case "before_drain":
+    case "after_undrain":
       // Whether it said yes is nobody's business; what waited for its end goes on by itself.
       return;
     default:

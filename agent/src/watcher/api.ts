@@ -4,6 +4,7 @@
  */
 import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherChange } from "../config/diff.ts";
+import type { DrainHook } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { Stats } from "./deps.ts";
 import type { Intent } from "./state.ts";
@@ -84,4 +85,11 @@ export interface WatcherControl {
   signal(cause: Cause, pids: readonly number[], signum: number): Promise<void>;
   /** The statistics of a process as the hook `extended_stats` completes them; the same where there is none. */
   extendStats(pid: number, stats: Stats): Promise<Stats>;
+  /**
+   * Calls the hook that takes it out of its balancer or puts it back; harmless twice as far as the hook is. Rejects where
+   * that says no or fails, unless its failures are ignored.
+   *
+   * @returns false where it has no such hook
+   */
+  callDrainHook(hook: DrainHook): Promise<boolean>;
 }

@@ -377,3 +377,42 @@ describe("hooks and `set`", () => {
     expect(reason(bad.value)).toBe("hook extended_stats failed: no answer within 5 s");
   });
 });
+
+describe("before_drain and after_undrain", () => {
+  const drained = (made: World) => made.ask((w) => w.callDrainHook("before_drain"));
+
+  it("are called when asked for, one after another; a no is the command's failure", async () => {
+    const made = await started(world(["before_drain", "after_undrain"]));
+    made.take();
+    const out = drained(made);
+    const back = made.ask((w) => w.callDrainHook("after_undrain"));
+    await made.pass(10);
+    expect(made.take()).toEqual(["hook before_drain"]);
+    made.calls.shift()?.tell(NO);
+    await made.pass(10);
+    expect(reason(out.value)).toBe("hook before_drain said no");
+    expect(made.take()).toEqual(["hook_success", "hook after_undrain"]);
+    made.calls.shift()?.tell(YES);
+    await made.pass(10);
+    expect(back.value).toBe(true);
+    expect(made.timersPending).toBe(0);
+  });
+
+  it("fail in time, with event; where failures are ignored that is a yes; without a hook nothing is called", async () => {
+    const made = await started(world(["before_drain"]));
+    const late = drained(made);
+    await made.pass(0);
+    await made.pass(6000);
+    expect(reason(late.value)).toBe("hook before_drain failed: no answer within 5 s");
+    expect(kinds(made)).toContain("hook_failed");
+    const none = made.ask((w) => w.callDrainHook("after_undrain"));
+    await made.pass(0);
+    expect(none.value).toBe(false);
+    const mild = await started(world(["before_drain"], {}, true));
+    const ignored = drained(mild);
+    await mild.pass(0);
+    mild.calls.shift()?.tell(FAILED);
+    await mild.pass(0);
+    expect(ignored.value).toBe(true);
+  });
+});

@@ -1,12 +1,13 @@
 /** A watcher as the rest of the agent sees it: promises outside, requests and replies inside. */
 import { CircusError, type WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherChange } from "../config/diff.ts";
+import type { DrainHook } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { ByHand, Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
 import type { HookRequest, Stats, WatcherDeps } from "./deps.ts";
 import { applyOptions } from "./options.ts";
 import { WatcherRunner } from "./runner.ts";
-import { type Command, type Intent, initialState, type ReplyResult } from "./state.ts";
+import { type Command, type HookOutcome, type Intent, initialState, type ReplyResult } from "./state.ts";
 import { processViews, snapshotOf } from "./status.ts";
 
 type Done = Extract<ReplyResult, { kind: "done" }>;
@@ -14,6 +15,12 @@ type Done = Extract<ReplyResult, { kind: "done" }>;
 interface Waiter {
   readonly resolve: (done: Done) => void;
   readonly reject: (error: CircusError) => void;
+}
+
+/** What came of a call beside the watcher's life. */
+interface Aside {
+  readonly outcome: HookOutcome;
+  readonly changed?: Stats | undefined;
 }
 
 /** Every method that changes something settles exactly once; see {@link WatcherControl} for what they do. */
@@ -24,6 +31,8 @@ export class Watcher implements WatcherControl {
   /** Who waits for a spawn that fails. */
   readonly #failureListeners = new Set<() => void>();
   #lastTicket = 0;
+  /** Settles when the call of a drain hook that was asked for last is over. */
+  #lastDrain: Promise<unknown> = Promise.resolve();
 
   constructor(config: WatcherConfig, deps: WatcherDeps, intent: Intent | null) {
     this.#deps = deps;
@@ -119,32 +128,57 @@ export class Watcher implements WatcherControl {
   async extendStats(pid: number, stats: Stats): Promise<Stats> {
     if (this.config.hooks.byName.extended_stats === undefined) return stats;
     const call = { hook: "extended_stats", subject: null, facts: { pid } } as const;
-    return await this.#callAside(this.config, call, stats);
+    const { outcome, changed } = await this.#callAside(this.config, call, stats);
+    if (outcome.kind === "failed") throw new CircusError("failed", `hook extended_stats failed: ${outcome.error}`);
+    return changed ?? stats;
+  }
+
+  async callDrainHook(hook: DrainHook): Promise<boolean> {
+    // Who is put back must not be taken out by a hook that was called before: one after another.
+    const call = this.#lastDrain.then(() => this.#callDrainHook(hook));
+    this.#lastDrain = call.catch(() => undefined);
+    return await call;
+  }
+
+  async #callDrainHook(hook: DrainHook): Promise<boolean> {
+    const { name: watcher, hooks } = this.config;
+    const { bus, log } = this.#deps;
+    const target = hooks.byName[hook];
+    if (target === undefined) return false;
+    const { outcome } = await this.#callAside(this.config, { hook, subject: null, facts: {} }, null);
+    if (outcome.kind === "returned") {
+      bus.publish({ watcher, event: "hook_success", data: { name: hook } });
+      if (!outcome.value) throw new CircusError("failed", `hook ${hook} said no`);
+      return true;
+    }
+    const { error } = outcome;
+    bus.publish({ watcher, event: "hook_failure", data: { name: hook, error } });
+    bus.emit({ kind: "hook_failed", watcher, data: { hook, reason: error } });
+    log.warning("hook failed", { hook, reason: error });
+    if (!target.ignore) throw new CircusError("failed", `hook ${hook} failed: ${error}`);
+    return true;
   }
 
   /** A hook that cannot be called is refused before it takes the place of one that can. */
   async #checkHooks(options: Readonly<Record<string, unknown>>): Promise<void> {
     const applied = applyOptions(this.config, options);
     if (applied.kind === "refused") throw new CircusError(applied.code, applied.reason);
-    await this.#callAside(applied.config, { hook: "check", subject: null, facts: { reload: 1 } }, null);
+    const call = { hook: "check", subject: null, facts: { reload: 1 } } as const;
+    const { outcome } = await this.#callAside(applied.config, call, null);
+    if (outcome.kind === "failed") throw new CircusError("failed", outcome.error);
   }
 
   /** A call that no part of the watcher's life waits for. */
-  #callAside(config: WatcherConfig, call: HookRequest["call"], stats: Stats | null): Promise<Stats> {
+  #callAside(config: WatcherConfig, call: HookRequest["call"], stats: Stats | null): Promise<Aside> {
     const { timeoutMs } = config.hooks;
-    return new Promise((resolve, reject) => {
-      const fail = (error: string): void => {
-        const text = call.hook === "check" ? error : `hook ${call.hook} failed: ${error}`;
-        reject(new CircusError("failed", text));
-      };
+    return new Promise((resolve) => {
       const timer = this.#deps.setTimer(timeoutMs, () => {
         cancel();
-        fail(`no answer within ${timeoutMs / 1000} s`);
+        resolve({ outcome: { kind: "failed", error: `no answer within ${timeoutMs / 1000} s` } });
       });
       const cancel = this.#deps.callHook(this.#runner.hookRequest(call, config, stats), (outcome, changed) => {
         this.#deps.clearTimer(timer);
-        if (outcome.kind === "failed") fail(outcome.error);
-        else resolve(changed ?? stats ?? {});
+        resolve({ outcome, changed });
       });
     });
   }

@@ -79,6 +79,7 @@ export function rolloutOptions(options: Given): Partial<RolloutOptions> {
     waitMs,
     healthTimeoutMs: durationOption(options, "health-timeout"),
     deadlineMs: durationOption(options, "deadline"),
+    drainMs: durationOption(options, "drain"),
     order: wordOption(options, "order", HOST_ORDERS),
     spread: typeof options["spread"] === "string" ? options["spread"] : null,
     limit: countOption(options, "limit"),

@@ -211,13 +211,14 @@ describe("rolloutOptions()", () => {
     expect(
       rolloutOptions({
         ...{ canary: "2", "canary-pause": "5m", wait: "ask", deadline: "1h", order: "given", spread: "zone" },
-        ...{ limit: "7", "on-lost": "skip", "on-fail": "rollback", "min-healthy": "80%" },
+        ...{ drain: "30s", limit: "7", "on-lost": "skip", "on-fail": "rollback", "min-healthy": "80%" },
       }),
     ).toEqual({
       canary: 2,
       canaryPauseMs: 300_000,
       waitMs: null,
       deadlineMs: 3_600_000,
+      drainMs: 30_000,
       order: "given",
       spread: "zone",
       limit: 7,

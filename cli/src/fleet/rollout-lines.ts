@@ -13,9 +13,12 @@ import { localTime, relative, timeAndAge } from "../render/time.ts";
 
 const STEP_TONES: Readonly<Record<StepState, Tone | undefined>> = {
   pending: "dim",
+  draining: undefined,
+  drained: undefined,
   sent: undefined,
   accepted: undefined,
   restarted: undefined,
+  undraining: undefined,
   soaking: undefined,
   done: "good",
   failed: "bad",
@@ -107,11 +110,12 @@ export function listLines(rollouts: readonly RolloutRecord[], nowMs: number, col
 
 /** `batch 25%, soak 10s, …`; what is the default and means nothing more is left out. */
 function optionsText({ options, floor }: RolloutRecord): string {
-  const { canary, canaryPauseMs, waitMs, deadlineMs, order, spread, limit, onLost, onFail } = options;
+  const { canary, canaryPauseMs, waitMs, deadlineMs, drainMs, order, spread, limit, onLost, onFail } = options;
   const pause = canaryPauseMs === null ? "then an approval" : `then ${formatDuration(canaryPauseMs)}`;
   return [
     `batch ${options.batch.map(formatShare).join(",")}`,
     ...(canary === 0 ? [] : [`canary ${canary} ${pause}`]),
+    ...(drainMs === 0 ? [] : [`drained ${formatDuration(drainMs)} before`]),
     `soak ${formatDuration(options.soakMs)}`,
     `health timeout ${formatDuration(options.healthTimeoutMs)}`,
     `failures tolerated ${formatShare(options.maxFail)}`,

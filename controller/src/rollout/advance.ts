@@ -1,13 +1,17 @@
 /** Begins what may begin, holds what has to wait and says why, or ends it all. Pure. */
 import { formatDuration, type Millis } from "@circus-cluster/proto";
 import { undoCommandId } from "./command-id.ts";
+import { stillOut } from "./drain.ts";
 import { illFirst, obstacles } from "./floor.ts";
 import { cut, tolerated } from "./plan.ts";
 import { FIRST_TRIAL, type RolloutCore, type Work } from "./state.ts";
 import { isOpen, type Turn } from "./turn.ts";
 
+/** Those too that have failed and are only put back into their balancers. */
 function failures(core: RolloutCore): readonly Work[] {
-  return core.steps.filter((step) => step.state === "failed");
+  return core.steps.filter(
+    ({ state, drain }) => state === "failed" || (state === "undraining" && drain?.end?.state === "failed"),
+  );
 }
 
 /** Nothing new begins any more. */
@@ -144,7 +148,11 @@ function finish(turn: Turn): void {
   const { core } = turn;
   const isFailed = isStopping(core);
   const failed = failureText(core);
-  for (const { host, state } of core.steps) if (state === "pending") turn.become(host, "untouched");
+  for (const { host, state, drain } of core.steps) {
+    // Out since an attempt before: said once more, since nothing is done about it.
+    const reason = drain?.isOut === true ? stillOut(core, host) : null;
+    if (state === "pending") turn.become(host, "untouched", {}, reason);
+  }
   const count = (word: Work["state"]): number => turn.core.steps.filter((step) => step.state === word).length;
   const hosts = (n: number): string => `${n} ${n === 1 ? "host" : "hosts"}`;
   const untouched = count("untouched");

@@ -10,6 +10,15 @@ export function undoCommandId(rollout: string, host: string, attempt: number): s
   return `${rollout}/${host}/${attempt}-undo`;
 }
 
+/**
+ * Of the command that takes the host out of its balancer, or puts it back.
+ *
+ * @param round from 1: one that was put back in the middle of an attempt is drained again under another id
+ */
+export function drainCommandId(commandId: string, verb: "drain" | "undrain", round: number): string {
+  return `${commandId}-${verb}${round}`;
+}
+
 /** The host that a step's id is of; null: it has another shape. */
 export function hostOf(commandId: string): string | null {
   return commandId.split("/")[1] ?? null;

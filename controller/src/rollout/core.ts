@@ -10,10 +10,12 @@
 import { formatDuration, hasEnded, type Millis, type Step } from "@circus-cluster/proto";
 import { advance, isStopping } from "./advance.ts";
 import { decide } from "./decisions.ts";
+import { elapsedOut } from "./drain.ts";
+import { onDrained, onPutBack, sendTo, takeOut } from "./drain-turn.ts";
 import { obstacles } from "./floor.ts";
 import { beforeOf, wantedOf } from "./order.ts";
 import { idleReason } from "./plan.ts";
-import { lose, settle } from "./settle.ts";
+import { sendDrained, settle } from "./settle.ts";
 import {
   FIRST_TRIAL,
   type Found,
@@ -42,6 +44,7 @@ export function transition(
   if (hasEnded(turn.core.state)) return { state: core, effects: [] }; // the decision did not fit
   if (host !== null) settle(turn, host);
   else for (const step of core.steps) settle(turn, step.host);
+  sendDrained(turn);
   advance(turn);
   const effects = turn.effects();
   return { effects, state: turn.core };
@@ -72,6 +75,7 @@ function take(turn: Turn, input: RolloutInput): string | null {
     case "accepted": {
       const work = turn.awaiting(input.commandId);
       if (work?.state === "sent") turn.become(work.host, "accepted", { outcome: outcomeAfter("accepted") });
+      else if (work !== undefined) turn.amend(work.host, {}, { isHeard: true });
       return work?.host ?? "";
     }
     case "answered":
@@ -108,8 +112,8 @@ function takeUp(turn: Turn): void {
 /** Nobody knows what was missed meanwhile: the same commands again, and fresh pictures. */
 function again(turn: Turn): void {
   for (const { host, state } of turn.core.steps) {
-    if (state === "sent" || state === "accepted") {
-      turn.amend(host, {}, { sends: 0 });
+    if (state === "sent" || state === "accepted" || state === "draining" || state === "undraining") {
+      turn.amend(host, {}, { sends: 0, isHeard: false });
       turn.send(host);
     } else if (state === "restarted" || state === "soaking") turn.look(host);
     // The question of before was lost with the connection.
@@ -121,7 +125,11 @@ function onAnswered(turn: Turn, input: Extract<RolloutInput, { kind: "answered" 
   const work = turn.awaiting(input.commandId);
   if (work === undefined) return "";
   const { host } = work;
-  if (input.outcome === "refused") {
+  if (work.state === "draining" || work.state === "undraining") {
+    if (input.outcome === "refused") turn.fail(host, input.reason ?? "the hook failed");
+    else if (work.state === "draining") onDrained(turn, work);
+    else onPutBack(turn, work);
+  } else if (input.outcome === "refused") {
     turn.amend(host, { outcome: "refused" });
     turn.fail(host, `refused: ${input.reason ?? "no reason given"}`);
   } else {
@@ -160,22 +168,22 @@ function start(turn: Turn, { host, before: known }: Work, view: HostView, values
     turn.fail(host, before);
     return;
   }
-  turn.become(host, "sent", {
+  const fixed = {
     generationBefore: Math.max(view.generation, ...view.processes.map((process) => process.generation)),
     ...(isForward ? { pidsBefore: view.processes.map((process) => process.pid) } : {}),
     wanted: isForward ? wantedOf(core, view) : null,
     before,
-    outcome: outcomeAfter("sent"),
     trial: FIRST_TRIAL,
-  });
-  turn.send(host);
+  };
+  if (core.options.drainMs > 0 && isForward) takeOut(turn, host, fixed);
+  else sendTo(turn, host, fixed);
 }
 
 /** It may be on its way back: asked again before it counts as not reached. */
 function onNoPicture(turn: Turn, { host, trial }: Work): void {
   if (!turn.core.isOnline) return; // it is us who cannot be reached
   const sends = trial.sends + 1;
-  if (sends >= turn.timings.sendsMax) lose(turn, host, "not delivered: the host does not answer");
+  if (sends >= turn.timings.sendsMax) turn.lose(host, "not delivered: the host does not answer");
   else turn.amend(host, {}, { sends, resendInMs: turn.timings.resendMs });
 }
 
@@ -186,7 +194,8 @@ function elapse(turn: Turn, ms: Millis): void {
       turn.amend(host, {}, { resendInMs: trial.resendInMs - ms });
     } else if (isOpen(work)) {
       const isSoaking = state === "soaking" && (turn.sight(host)?.view ?? null) !== null;
-      turn.amend(host, isSoaking ? { soakLeftMs: work.soakLeftMs - ms } : { healthLeftMs: work.healthLeftMs - ms }, {
+      const rest = isSoaking ? { soakLeftMs: work.soakLeftMs - ms } : { healthLeftMs: work.healthLeftMs - ms };
+      turn.amend(host, elapsedOut(work, ms) ?? rest, {
         quietMs: trial.quietMs + ms,
         resendInMs: trial.resendInMs === null ? null : trial.resendInMs - ms,
       });

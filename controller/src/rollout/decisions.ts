@@ -2,6 +2,7 @@
 import { hasEnded } from "@circus-cluster/proto";
 import { pauseBefore } from "./advance.ts";
 import { stepCommandId } from "./command-id.ts";
+import { stillOut } from "./drain.ts";
 import { illFirst } from "./floor.ts";
 import { cut } from "./plan.ts";
 import { type Decision, FIRST_TRIAL, type RolloutCore, type Work } from "./state.ts";
@@ -86,7 +87,7 @@ function resume(turn: Turn, skipFailed: boolean, actor: string): void {
   if (skipFailed) {
     for (const { host, state, reason } of turn.core.steps) {
       if (state === "failed") turn.skip(host, `skipped after it failed: ${reason ?? ""}`);
-      else if (state === "untouched") turn.become(host, "pending", { trial: FIRST_TRIAL });
+      else if (state === "untouched") turn.become(host, "pending", { outcome: null, trial: FIRST_TRIAL });
     }
   }
   const { core } = turn;
@@ -141,7 +142,7 @@ function retry(turn: Turn, actor: string): void {
   for (const [at, wave] of waves.entries()) {
     for (const host of wave) {
       const before = turn.work(host);
-      turn.become(host, "pending", {
+      const change = {
         wave: first + at,
         commandId: stepCommandId(id, host, attempt),
         generationBefore: null,
@@ -154,7 +155,8 @@ function retry(turn: Turn, actor: string): void {
         // Once rolled back, what is there now is the old value.
         before: before?.state === "restored" ? null : (before?.before ?? null),
         trial: FIRST_TRIAL,
-      });
+      };
+      turn.become(host, "pending", change, before?.drain?.isOut === true ? stillOut(core, host) : null);
     }
   }
 }

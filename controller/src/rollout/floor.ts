@@ -9,7 +9,8 @@ import type { RolloutCore, Sight, Work } from "./state.ts";
  * Its processes may be going at this moment, whatever the picture says. Where a host was given up without a result the
  * command may still come to it, until the picture shows what it was for.
  */
-function isDisturbed({ state, outcome, generationBefore }: Work, sight: Sight | null | undefined): boolean {
+function isDisturbed({ state, outcome, generationBefore, drain }: Work, sight: Sight | null | undefined): boolean {
+  if (drain?.isOut === true) return true; // healthy or not, it serves nobody
   if (state === "sent" || state === "accepted" || state === "restarted") return true;
   const isGivenUp = state === "failed" || state === "skipped";
   if (!isGivenUp || (outcome !== "accepted" && outcome !== "not delivered")) return false;
@@ -78,7 +79,9 @@ function shortage(core: RolloutCore): string {
       : sight?.isLost === true
         ? "lost"
         : isSeenHealthy(sight)
-          ? "its command may still be at work"
+          ? core.steps[at]?.drain?.isOut === true
+            ? "out of its balancer"
+            : "its command may still be at work"
           : (sight?.view?.state ?? "not seen yet");
     ill.push(`${host} (${why})`);
   }

@@ -9,6 +9,7 @@ import {
 } from "@circus-cluster/proto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { isOpen } from "./turn.ts";
 import { World } from "./world.fixture.ts";
 
 const count = (n: number): Share => ({ kind: "count", n });
@@ -20,6 +21,7 @@ const options: fc.Arbitrary<Partial<RolloutOptions>> = fc.record({
   canaryPauseMs: fc.option(fc.integer({ min: 0, max: 5000 }), { nil: null }),
   waitMs: fc.option(fc.integer({ min: 0, max: 3000 }), { nil: null }),
   deadlineMs: fc.option(fc.integer({ min: 10_000, max: 100_000 }), { nil: null }),
+  drainMs: fc.constantFrom(0, 3000),
   onLost: fc.constantFrom<LostPolicy[]>("fail", "skip"),
   onFail: fc.constantFrom<FailPolicy[]>("stop", "rollback"),
 });
@@ -32,10 +34,11 @@ const setting = fc.record({
 });
 
 const fitting = (given: Partial<RolloutOptions>, command: string): Partial<RolloutOptions> =>
-  command === "incr" ? given : { ...given, onFail: "stop" };
+  command === "incr" ? { ...given, drainMs: 0 } : { ...given, onFail: "stop" };
 
 it("keeps floor, budget, ids and order under any interleaving of people, illness, losses, crashes and cuts", () => {
   const ends = new Map<string, number>();
+  let outs = 0;
   fc.assert(
     fc.property(setting, ({ hosts, first, second, command, chances }) => {
       const world = new World(hosts);
@@ -45,6 +48,13 @@ it("keeps floor, budget, ids and order under any interleaving of people, illness
       for (const [chance, at] of chances) act(world, chance, at, () => start(second, chance % 2 === 0));
       world.heal();
       for (let i = 0; i < 400 && [...world.cores.values()].some((core) => !isAtRest(core)); i++) world.kindly(i);
+      // Who is out of its balancer in the end is not so in silence.
+      const told = [...world.cores.values()].flatMap((core) => core.steps.map(({ reason }) => reason ?? ""));
+      for (const host of world.out) {
+        const isTold = told.some((reason) => reason.includes(`--host ${host} undrain web`));
+        expect(isTold, `${host} ${JSON.stringify([...world.cores.values()])}`).toBe(true);
+        outs++;
+      }
       for (const core of world.cores.values()) {
         // Ended, or it says what it waits for.
         expect(hasEnded(core.state) || core.waiting !== null, JSON.stringify(core)).toBe(true);
@@ -60,11 +70,13 @@ it("keeps floor, budget, ids and order under any interleaving of people, illness
     }),
     { numRuns: 200 },
   );
+  expect(outs).toBeGreaterThan(0); // else the law of those who are out says nothing
   for (const state of ["done", "failed", "aborted", "superseded", "paused"]) expect(ends.get(state)).toBeGreaterThan(0);
 });
 
-function isAtRest(core: Pick<RolloutRecord, "state" | "waiting">): boolean {
-  return hasEnded(core.state) || (core.state === "paused" && core.waiting !== null);
+/** It waits for a person, and what was at work when it was paused has come to its end. */
+function isAtRest(core: Pick<RolloutRecord, "state" | "waiting" | "steps">): boolean {
+  return hasEnded(core.state) || (core.state === "paused" && core.waiting !== null && !core.steps.some(isOpen));
 }
 
 function act(world: World, chance: number, at: number, startAnother: () => void): void {

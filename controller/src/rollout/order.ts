@@ -1,5 +1,6 @@
 /** What a rollout sends to one host, made from what was stored before: the same at every repeat. Pure. */
 import type { RolloutCommand } from "@circus-cluster/proto";
+import { drainCommandId } from "./command-id.ts";
 import type { HostView, RolloutCore, Values, Work } from "./state.ts";
 
 export interface Order {
@@ -10,6 +11,8 @@ export interface Order {
 /** Null while it is not fixed yet. */
 export function orderOf(core: RolloutCore, work: Work): Order | null {
   const { command, watcher: name, properties, phase } = core;
+  if (work.state === "draining") return { command: "drain", properties: { name, waiting: true } };
+  if (work.state === "undraining") return { command: "undrain", properties: { name, waiting: true } };
   const head = { ...properties, name, waiting: true };
   if (phase === "rollback") {
     return work.before === null ? null : { command: "set", properties: { name, waiting: true, options: work.before } };
@@ -33,6 +36,21 @@ export function orderOf(core: RolloutCore, work: Work): Order | null {
       return { command, properties: { ...properties, name } };
     default:
       return command satisfies never;
+  }
+}
+
+/** Of the command whose answer is waited for; null: none is. */
+export function awaitedId({ state, commandId, drain }: Work): string | null {
+  switch (state) {
+    case "sent":
+    case "accepted":
+      return commandId;
+    case "draining":
+      return drainCommandId(commandId, "drain", drain?.round ?? 1);
+    case "undraining":
+      return drainCommandId(commandId, "undrain", drain?.round ?? 1);
+    default:
+      return null;
   }
 }
 

@@ -1,17 +1,28 @@
 /** What follows for one host from all that is known of it now: given up, sent again, soaking, done. Pure. */
-import { formatDuration } from "@circus-cluster/proto";
+import { formatDuration, type Millis } from "@circus-cluster/proto";
+import { isStopping } from "./advance.ts";
 import { stepCommandId } from "./command-id.ts";
+import { LET_ALONE } from "./drain.ts";
+import { beginSoaking, sendTo } from "./drain-turn.ts";
 import { hopeless, illness, isReached, lacking, soakFault } from "./gate.ts";
 import { goalOf } from "./order.ts";
+import { idleReason } from "./plan.ts";
 import type { Work } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 export function settle(turn: Turn, host: string): void {
   const work = turn.work(host);
   switch (work?.state) {
+    case "draining":
+    case "undraining":
+      settleDrain(turn, work);
+      return;
+    case "drained":
+      settleDrained(turn, work);
+      return;
     case "sent":
     case "accepted":
-      settleCommand(turn, work);
+      pursue(turn, work, { isHeard: work.state === "accepted", leftMs: work.healthLeftMs, what: "" });
       return;
     case "restarted":
       settleRestarted(turn, work);
@@ -26,31 +37,60 @@ export function settle(turn: Turn, host: string): void {
   }
 }
 
-/** A silent host fails or, where that was asked for, is left out. */
-export function lose(turn: Turn, host: string, reason: string): void {
-  if (turn.core.options.onLost === "skip" && turn.core.phase === "forward") turn.skip(host, reason);
-  else turn.fail(host, reason);
+/** How far a command has come that is sent until it is answered. */
+interface Pursuit {
+  /** The host has said that it does it. */
+  readonly isHeard: boolean;
+  readonly leftMs: Millis;
+  /** Stands before each reason. */
+  readonly what: string;
 }
 
-function settleCommand(turn: Turn, work: Work): void {
-  const { host, state, trial, healthLeftMs } = work;
+/** Sent again where nothing is heard of it; given up where that is no use, or its time is over. */
+function pursue(turn: Turn, { host, trial }: Work, { isHeard, leftMs, what }: Pursuit): void {
   const sight = turn.sight(host);
   const { sendsMax, answerMs } = turn.timings;
   const limit = formatDuration(turn.core.options.healthTimeoutMs);
   if (sight?.isLost === true) {
-    lose(turn, host, state === "sent" ? "not delivered: the host is lost" : "accepted, no result: the host is lost");
-  } else if (healthLeftMs <= 0) {
-    const what = state === "sent" ? "not delivered: no answer" : "accepted, no result";
-    turn.fail(host, `${what} within ${limit}`);
+    turn.lose(host, `${what}${isHeard ? "accepted, no result" : "not delivered"}: the host is lost`);
+  } else if (leftMs <= 0) {
+    turn.fail(host, `${what}${isHeard ? "accepted, no result" : "not delivered: no answer"} within ${limit}`);
   } else if (trial.resendInMs !== null) {
     if (trial.resendInMs > 0) return;
-    if (state === "sent" && trial.sends >= sendsMax) lose(turn, host, "not delivered: the host is not connected");
+    if (!isHeard && trial.sends >= sendsMax) turn.lose(host, `${what}not delivered: the host is not connected`);
     else turn.send(host);
-  } else if (state === "sent" && trial.quietMs >= answerMs) {
-    if (trial.sends >= sendsMax) lose(turn, host, `not delivered: no answer to ${sendsMax} sendings`);
+  } else if (!isHeard && trial.quietMs >= answerMs) {
+    if (trial.sends >= sendsMax) turn.lose(host, `${what}not delivered: no answer to ${sendsMax} sendings`);
     else turn.send(host);
   } else if (trial.sentEpoch !== null && (sight?.view?.epoch ?? 0) > trial.sentEpoch) {
     turn.send(host); // its agent began a new life, and joins or repeats what the old one had accepted
+  }
+}
+
+/** Taken out of its balancer, or put back into it. */
+function settleDrain(turn: Turn, work: Work): void {
+  const { state, trial, drain } = work;
+  if (state === "draining" && isStopping(turn.core)) turn.putBack(work.host, LET_ALONE);
+  else {
+    const what = state === "draining" ? "drain: " : "undrain: ";
+    pursue(turn, work, { isHeard: trial.isHeard, leftMs: drain?.leftMs ?? 0, what });
+  }
+}
+
+/** Out of its balancer: what is under way there comes to its end, or the time for that is over. */
+function settleDrained(turn: Turn, { host }: Work): void {
+  if (turn.sight(host)?.isLost === true) turn.lose(host, "the host is lost");
+  else if (isStopping(turn.core)) turn.putBack(host, LET_ALONE);
+}
+
+/** Commands the hosts that were out long enough; when all else is settled, for a failure of another one stops it. */
+export function sendDrained(turn: Turn): void {
+  for (const { host, state, drain } of turn.core.steps) {
+    if (state !== "drained" || drain === null || drain.leftMs > 0 || isStopping(turn.core)) continue;
+    // Nobody is to start by this what somebody has stopped meanwhile.
+    const idle = idleReason(turn.sight(host)?.view?.state ?? null, turn.core.command);
+    if (idle === null) sendTo(turn, host);
+    else turn.skip(host, idle);
   }
 }
 
@@ -61,7 +101,7 @@ function settleRestarted(turn: Turn, work: Work): void {
   const view = sight?.view ?? null;
   const before = generationBefore ?? 0;
   if (sight?.isLost === true) {
-    lose(turn, host, "the host is lost");
+    turn.lose(host, "the host is lost");
     return;
   }
   const reason = view !== null && trial.hasFreshView ? hopeless(goal, view) : null;
@@ -69,12 +109,12 @@ function settleRestarted(turn: Turn, work: Work): void {
   const isProof = goal === "renewed" || trial.hasFreshView;
   if (reason !== null) turn.fail(host, reason);
   else if (view !== null && isProof && isReached(goal, view, before)) {
-    turn.become(host, "soaking", {
-      pidsAfter: view.processes.map((process) => process.pid),
-      trial: { ...trial, crashes: { epoch: view.epoch, count: view.crashes } },
-    });
-    const soaking = turn.work(host);
-    if (soaking !== undefined) settleSoaking(turn, soaking);
+    const pidsAfter = view.processes.map((process) => process.pid);
+    if (work.drain?.isOut === true) turn.putBack(host, null, { pidsAfter });
+    else {
+      beginSoaking(turn, host, pidsAfter);
+      settle(turn, host);
+    }
   } else if (healthLeftMs <= 0) {
     turn.fail(host, lacking(goal, view, before, turn.core.options.healthTimeoutMs));
   } else if (!trial.hasFreshView && !trial.isLooking && trial.quietMs >= turn.timings.answerMs) turn.look(host);
@@ -85,7 +125,7 @@ function settleSoaking(turn: Turn, work: Work): void {
   const sight = turn.sight(host);
   const view = sight?.view ?? null;
   if (sight?.isLost === true) {
-    lose(turn, host, "the host was lost in the soak time");
+    turn.lose(host, "the host was lost in the soak time");
     return;
   }
   const fault = view === null ? null : soakFault(goalOf(turn.core), view, pidsAfter);

@@ -29,6 +29,18 @@ export interface Sight {
 
 export type Values = Readonly<Record<string, unknown>>;
 
+/** How far a host is out of its balancer. */
+export interface Drain {
+  /** From 1: see `drainCommandId`. */
+  readonly round: number;
+  /** Left of the present state: for the answer of the hook, or until the command is sent. */
+  readonly leftMs: Millis;
+  /** It may be out: from the first sending of `drain` until `undrain` is done. */
+  readonly isOut: boolean;
+  /** What becomes of it once it is put back; null: it goes on, and soaks. */
+  readonly end: { readonly state: "failed" | "skipped" | "untouched"; readonly reason: string | null } | null;
+}
+
 /** One host's part, with what the record does not show. All but `trial` is stored. */
 export interface Work extends RolloutStep {
   /** Left of the time in which the host has to become healthy; runs from the first sending. */
@@ -40,6 +52,8 @@ export interface Work extends RolloutStep {
   readonly before: Values | null;
   /** Value of the label that hosts of a wave must not share; null: none. */
   readonly spreadValue: string | null;
+  /** Null: it was not drained so far. */
+  readonly drain: Drain | null;
   readonly trial: Trial;
 }
 
@@ -50,6 +64,8 @@ export interface Trial {
   /** The picture was made after the command was done. */
   readonly hasFreshView: boolean;
   readonly sends: number;
+  /** The agent has said that it calls the hook. */
+  readonly isHeard: boolean;
   /** Since the last sending or question. */
   readonly quietMs: Millis;
   /** The command goes out again after this; null: not planned. */
@@ -66,6 +82,7 @@ export const FIRST_TRIAL: Trial = {
   isLooking: false,
   hasFreshView: false,
   sends: 0,
+  isHeard: false,
   quietMs: 0,
   resendInMs: null,
   sentEpoch: null,
@@ -180,7 +197,8 @@ export function recordOf(core: RolloutCore): RolloutRecord {
 }
 
 function stepOf(work: Work): RolloutStep {
-  const { healthLeftMs: _h, soakLeftMs: _s, wanted: _w, before: _b, spreadValue: _v, trial: _t, ...step } = work;
+  const { healthLeftMs: _h, soakLeftMs: _s, wanted: _w, before: _b, spreadValue: _v, ...rest } = work;
+  const { drain: _d, trial: _t, ...step } = rest;
   return step;
 }
 
@@ -200,6 +218,7 @@ export function newCore(
       wanted: null,
       before: null,
       spreadValue: spread.get(step.host) ?? null,
+      drain: null,
       trial: FIRST_TRIAL,
     }),
   );

@@ -11,7 +11,16 @@ import {
 } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
 import { comparePlaces, type Place, placeAfter, type Replica, type Saved } from "./replica.ts";
-import { FIRST_TRIAL, livingCore, type Progress, type RolloutCore, recordOf, type Values, type Work } from "./state.ts";
+import {
+  type Drain,
+  FIRST_TRIAL,
+  livingCore,
+  type Progress,
+  type RolloutCore,
+  recordOf,
+  type Values,
+  type Work,
+} from "./state.ts";
 
 /** Columns of their own; the rest of the head is JSON, since nobody asks the database for it. */
 type Head = Pick<RolloutRecord, "id" | "command" | "watcher" | "actor" | "created" | "ended" | "state" | "reason"> & {
@@ -57,13 +66,14 @@ interface StoredStep {
   readonly wanted: string | null;
   readonly before: string | null;
   readonly spread: string | null;
+  readonly drain: string | null;
 }
 
 const HEAD = "id, command, watcher, actor, created, ended, state, reason, options, more";
 const PLACE = "bucket, revision, saves";
 const STEP =
   "rollout, ord, host, wave, state, command_id, generation_before, pids_before, pids_after, reason, updated, " +
-  "health_left, soak_left, outcome, wanted, before, spread";
+  "health_left, soak_left, outcome, wanted, before, spread, drain";
 
 export class RolloutStore {
   readonly #db: Database;
@@ -134,7 +144,8 @@ export class RolloutStore {
           this.#writeController.run(controller);
           const last = this.#place.get(rollout);
           if (last !== undefined && comparePlaces(place, last) < 0) continue;
-          for (const step of steps) this.#writeStep.run({ ...step, rollout });
+          // A controller of an older version does not say who is out.
+          for (const step of steps) this.#writeStep.run({ drain: null, ...step, rollout });
           if (head !== null) this.#writeHead.run({ ...head, id: rollout, ...place, told: 1 });
           changed.add(rollout);
         }
@@ -218,10 +229,11 @@ function rowOf(rollout: string, ord: number, work: Work): StoredStep {
     soak_left: Math.round(work.soakLeftMs),
     wanted: jsonOf(work.wanted),
     before: jsonOf(work.before),
+    drain: jsonOf(work.drain),
   };
 }
 
-function jsonOf(values: Values | null): string | null {
+function jsonOf(values: Values | Drain | null): string | null {
   return values === null ? null : JSON.stringify(values);
 }
 
@@ -246,6 +258,7 @@ function workOf(row: StoredStep): Work {
     wanted: valuesOf(row.wanted),
     before: valuesOf(row.before),
     spreadValue: row.spread,
+    drain: row.drain === null ? null : (JSON.parse(row.drain) as Drain),
     trial: FIRST_TRIAL,
   };
 }

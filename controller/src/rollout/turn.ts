@@ -4,11 +4,29 @@
  */
 import type { EventKind, Millis, Outcome, StepState } from "@circus-cluster/proto";
 import { hostOf } from "./command-id.ts";
-import { askedOptions, orderOf } from "./order.ts";
-import type { RolloutCore, RolloutEffect, RolloutTimings, Sight, Trial, Work } from "./state.ts";
+import { isPutBack, stillOut } from "./drain.ts";
+import { askedOptions, awaitedId, orderOf } from "./order.ts";
+import {
+  type Drain,
+  FIRST_TRIAL,
+  type RolloutCore,
+  type RolloutEffect,
+  type RolloutTimings,
+  type Sight,
+  type Trial,
+  type Work,
+} from "./state.ts";
 
-/** The command is on its way or its effect is watched. */
-const OPEN: ReadonlySet<StepState> = new Set(["sent", "accepted", "restarted", "soaking"]);
+/** The command is on its way or its effect is watched, or the host is out of its balancer for it. */
+const OPEN: ReadonlySet<StepState> = new Set([
+  "draining",
+  "drained",
+  "sent",
+  "accepted",
+  "restarted",
+  "undraining",
+  "soaking",
+]);
 
 export function isOpen({ state }: Pick<Work, "state">): boolean {
   return OPEN.has(state);
@@ -47,7 +65,7 @@ export class Turn {
   /** Of an open command; an answer to any other changes nothing. */
   awaiting(commandId: string): Work | undefined {
     const work = this.work(hostOf(commandId) ?? "");
-    return work?.commandId === commandId && (work.state === "sent" || work.state === "accepted") ? work : undefined;
+    return work !== undefined && awaitedId(work) === commandId ? work : undefined;
   }
 
   patch(change: Partial<Omit<RolloutCore, "steps" | "revision">>): void {
@@ -85,17 +103,33 @@ export class Turn {
     if (work === undefined) return;
     const next = { ...work, ...change, state, reason, updated: this.now };
     this.#replace(next);
-    const { wave, commandId, outcome } = next;
-    this.tell("rollout_step", { host, wave, state, reason, outcome, command_id: commandId });
+    const { wave, outcome } = next;
+    this.tell("rollout_step", { host, wave, state, reason, outcome, command_id: awaitedId(next) ?? next.commandId });
   }
 
   fail(host: string, reason: string): void {
-    this.become(host, "failed", {}, this.core.phase === "rollback" ? `rollback: ${reason}` : reason);
+    this.#leave(host, "failed", this.core.phase === "rollback" ? `rollback: ${reason}` : reason);
+  }
+
+  /** A silent host fails or, where that was asked for, is left out. */
+  lose(host: string, reason: string): void {
+    if (this.core.options.onLost === "skip" && this.core.phase === "forward") this.skip(host, reason);
+    else this.fail(host, reason);
+  }
+
+  /** Into its balancer again; `end`: see {@link Drain}. */
+  putBack(host: string, end: Drain["end"], change: Partial<Work> = {}): void {
+    const drain = this.work(host)?.drain;
+    if (drain === null || drain === undefined) return;
+    const leftMs = this.core.options.healthTimeoutMs;
+    const next = { drain: { ...drain, leftMs, end }, trial: FIRST_TRIAL, ...change };
+    this.become(host, "undraining", next, end?.reason ?? null);
+    this.send(host);
   }
 
   /** A host that is left out lowers a floor that nobody gave a number for: it was reckoned with it. */
   skip(host: string, reason: string): void {
-    this.become(host, "skipped", {}, reason);
+    this.#leave(host, "skipped", reason);
     if (this.core.options.minHealthy === null) this.show({ floor: Math.max(0, this.core.floor - 1) });
   }
 
@@ -113,9 +147,11 @@ export class Turn {
     if (work === undefined || order === null) return;
     const sentEpoch = this.sight(host)?.view?.epoch ?? work.trial.sentEpoch;
     this.amend(host, {}, { sends: work.trial.sends + 1, quietMs: 0, resendInMs: null, sentEpoch });
-    const { commandId, healthLeftMs } = work;
+    const commandId = awaitedId(work) ?? work.commandId;
+    const isDrain = commandId !== work.commandId;
+    const leftMs = isDrain ? (work.drain?.leftMs ?? 0) : work.healthLeftMs;
     // Answers that come later than the host may take are of no use.
-    this.#asked.push({ kind: "send", host, commandId, ...order, timeoutMs: Math.max(1000, healthLeftMs) });
+    this.#asked.push({ kind: "send", host, commandId, ...order, timeoutMs: Math.max(1000, leftMs) });
   }
 
   look(host: string): void {
@@ -146,6 +182,19 @@ export class Turn {
       // A host may have failed in the same turn.
       ...this.#asked.filter((effect) => effect.kind !== "send" || this.awaiting(effect.commandId) !== undefined),
     ];
+  }
+
+  /** Never out of its balancer in silence: it is put back before, or the reason says that it may be out. */
+  #leave(host: string, state: "failed" | "skipped", reason: string): void {
+    const work = this.work(host);
+    if (work === undefined) return;
+    if (isPutBack(work, this.sight(host))) this.putBack(host, { state, reason });
+    else if (work.drain?.isOut !== true || work.state === "failed") this.become(host, state, {}, reason);
+    else {
+      const why = work.state === "undraining" ? (work.drain.end?.reason ?? null) : null;
+      const text = [...(why === null ? [] : [why]), reason, stillOut(this.core, host)].join("; ");
+      this.become(host, work.state === "undraining" ? "failed" : state, {}, text);
+    }
   }
 
   #replace(work: Work): void {

@@ -16,7 +16,8 @@ interface Running {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-const AT_WORK: ReadonlySet<string> = new Set(["sent", "accepted", "restarted", "soaking"]);
+const OUT: readonly string[] = ["draining", "drained", "undraining"];
+const AT_WORK: ReadonlySet<string> = new Set([...OUT, "sent", "accepted", "restarted", "soaking"]);
 const SETTLED: ReadonlySet<string> = new Set(["done", "failed", "skipped", "restored"]);
 
 export class World {
@@ -31,6 +32,8 @@ export class World {
   readonly #journal = new Map<string, "running" | "done" | "refused">();
   readonly #running = new Map<string, Running[]>();
   readonly #begun = new Set<string>();
+  /** Hosts that are out of their balancers. */
+  readonly out = new Set<string>();
   #inFlight: Send[] = [];
   #looks: { readonly id: string; readonly host: string }[] = [];
   #count = 0;
@@ -95,6 +98,8 @@ export class World {
     const known = this.#journal.get(commandId);
     if (known === undefined) {
       this.#journal.set(commandId, isRefused ? "refused" : "running");
+      // A hook that fails may have done its work all the same; or none of it.
+      if (isRefused && send.command === "drain") this.out.add(host);
       if (!isRefused) this.#running.set(host, [...(this.#running.get(host) ?? []), { ...send, id: commandId }]);
     }
     const result = this.#journal.get(commandId);
@@ -108,12 +113,18 @@ export class World {
     if (next === undefined) return;
     this.#running.set(host, rest);
     this.#journal.set(next.id, "done");
+    if (next.command === "drain") this.out.add(host);
+    else if (next.command === "undrain") this.out.delete(host);
+    else this.#renew(host, next);
+    const id = next.id.split("/")[0]!;
+    if (!isAnswerLost) this.give(id, { kind: "answered", commandId: next.id, outcome: "done", reason: null });
+  }
+
+  #renew(host: string, next: Running): void {
     const { generation, epoch, crashes, numprocesses } = this.#view(host);
     const options = next.properties["options"] as { numprocesses?: number } | undefined;
     const wanted = options?.numprocesses ?? numprocesses;
     this.#views.set(host, whole(next.command === "set" ? generation : generation + 1, { epoch, crashes }, wanted));
-    const id = next.id.split("/")[0]!;
-    if (!isAnswerLost) this.give(id, { kind: "answered", commandId: next.id, outcome: "done", reason: null });
   }
 
   show(host: string): void {
@@ -211,23 +222,31 @@ export class World {
     const core = this.cores.get(before.id)!;
     const stored = this.#saved.get(core.id)!.steps.find((one) => one.host === host)!;
     // Stored before it is sent, and one id for each attempt for ever.
-    expect(["sent", "accepted"]).toContain(stored.state);
-    expect(stored.commandId).toBe(commandId);
+    const isDrain = send.command === "drain" || send.command === "undrain";
+    expect(send.command === "drain" ? ["draining"] : isDrain ? ["undraining"] : ["sent", "accepted"]).toContain(
+      stored.state,
+    );
     const undo = core.phase === "rollback" ? "-undo" : "";
-    expect(commandId).toBe(`${core.id}/${host}/${core.attempt}${undo}`);
+    expect(stored.commandId).toBe(`${core.id}/${host}/${core.attempt}${undo}`);
+    const round = `${stored.commandId}-drain${stored.drain?.round}`;
+    expect(commandId).toBe(isDrain ? round.replace("drain", send.command) : stored.commandId);
     if (properties["newer_than"] !== undefined) expect(properties["newer_than"]).toBe(stored.generationBefore);
     if (!this.#begun.has(commandId)) {
       this.#begun.add(commandId);
-      this.#checkFirst(before, core, host);
+      // Nobody is restarted before it was taken out.
+      if (!isDrain && core.options.drainMs > 0) expect(this.#journal.get(round)).toBe("done");
+      if (send.command !== "undrain") this.#checkFirst(before, core, send);
     }
     this.#inFlight.push(send);
   }
 
-  #checkFirst(before: RolloutCore, core: RolloutCore, host: string): void {
+  #checkFirst(before: RolloutCore, core: RolloutCore, { host, command }: Send): void {
     const wave = core.steps.find((one) => one.host === host)!.wave;
     const earlier = core.steps.filter((one) => one.wave < wave && one.state !== "untouched");
     for (const one of earlier) expect(SETTLED).toContain(one.state);
-    expect(before.state).toBe("running");
+    // What is at work goes on while it is paused; to be taken out is the beginning.
+    const isBegun = core.options.drainMs > 0 && command !== "drain";
+    expect(isBegun ? ["running", "paused"] : ["running"]).toContain(before.state);
     const failed = core.steps.filter((one) => one.state === "failed").length;
     const { maxFail } = core.options;
     if (core.phase === "forward" && maxFail.kind === "count") expect(failed).toBeLessThanOrEqual(maxFail.n);
@@ -240,7 +259,8 @@ export class World {
     const isWell = (of: RolloutCore, name: string): boolean => {
       const step = of.steps.find((one) => one.host === name);
       const sight = of.sights[population.indexOf(name)];
-      const isFlying = step !== undefined && ["sent", "accepted", "restarted"].includes(step.state);
+      const isFlying =
+        step !== undefined && (["sent", "accepted", "restarted"].includes(step.state) || step.drain?.isOut === true);
       return sight?.isLost === false && sight.view !== null && isWhole(sight.view) && !isFlying && !atWork.has(name);
     };
     if (!isWell(before, host)) return; // nothing was taken away

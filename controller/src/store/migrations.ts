@@ -82,6 +82,10 @@ export const ROLLOUTS_MIGRATIONS: readonly string[] = [
   ALTER TABLE rollout ADD COLUMN told INTEGER NOT NULL DEFAULT 1;
   CREATE TABLE controller(name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   `,
+  // How far a host is out of its balancer, as JSON.
+  `
+  ALTER TABLE step ADD COLUMN drain TEXT;
+  `,
 ];
 
 /**

@@ -82,6 +82,22 @@ export const CONTROL: readonly CommandSpec[] = [
   },
   {
     ...write,
+    name: "drain",
+    summary: "Call hooks.before_drain: take the watcher of this host out of its balancer",
+    queue: "none",
+    properties: { name, waiting },
+    cli: { args: [NAME], flags: [WAITING] },
+  },
+  {
+    ...write,
+    name: "undrain",
+    summary: "Call hooks.after_undrain: put it back",
+    queue: "none",
+    properties: { name, waiting },
+    cli: { args: [NAME], flags: [WAITING] },
+  },
+  {
+    ...write,
     name: "incr",
     summary: "More processes",
     properties: { name, nb, waiting },
