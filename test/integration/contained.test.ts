@@ -59,7 +59,7 @@ describe("circusd", () => {
     await using program = await startProgram("sh", ["-c", `exec circusd --log-level debug '${ini}' 2> log`], {
       cwd: dir.path,
     });
-    const call = async (command: string, properties: object, timeoutMs = 20_000) =>
+    const call = async (command: string, properties: Readonly<Record<string, unknown>>, timeoutMs = 20_000) =>
       await zmqCall(`tcp://127.0.0.1:${endpoint}`, { command, properties }, timeoutMs);
     const statuses = async () => (await call("status", {}, 250))["statuses"];
     const all = { stubborn: "active", hook: "active", sink: "active", good: "active" };
