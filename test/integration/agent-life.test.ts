@@ -29,6 +29,8 @@ const allHealthy = (picture: Picture) =>
 const QUICK = { "healthcheck.interval": "100ms", "healthcheck.timeout": "1s", "healthcheck.start_period": "5s" };
 
 /** Says READY=1 when told by a file, then goes on pinging while another is there. */
+/** Ends, and what depends on it starts when it has ended well. */
+const JOB = { respawn: false, autostart: false, "ready.when": "exited" };
 const NOTIFY = `
 import os, socket, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -102,11 +104,20 @@ describe("health checks", () => {
           ...{ "healthcheck.type": "notify", "healthcheck.interval": "200ms", graceful_timeout: 5 },
         },
         "watcher:app": { cmd: "sleep 1000", depends_on: "db", priority: 9 },
+        "watcher:migrate": { cmd: "test -e done", working_dir: dir.path, ...JOB },
+        "watcher:site": { cmd: "sleep 1000", depends_on: "migrate" },
         "watcher:other": { cmd: "sleep 1000", priority: -9 },
       },
     });
     await until("other", agent, "other", (now) => now.state === "active");
     expect(await look(agent, "app")).toMatchObject({ state: "starting", reason: "waits for 'db' to be healthy" });
+    await agent.call("start", { name: "migrate", waiting: true });
+    await until("a job that failed", agent, "migrate", (now) => /exited with status 1$/.test(now.reason ?? ""));
+    expect(await look(agent, "site")).toMatchObject({ state: "starting", reason: "waits for 'migrate' to be healthy" });
+    await dir.write("done", "");
+    await agent.call("start", { name: "migrate", waiting: true });
+    await until("what depends on the job", agent, "site", (now) => now.state === "active");
+    expect(await look(agent, "migrate")).toMatchObject({ state: "stopped", processes: [] });
     const ready = await dir.write("ready", "");
     const before = await until("db healthy", agent, "db", allHealthy);
     await until("app", agent, "app", (now) => now.state === "active");

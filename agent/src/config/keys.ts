@@ -139,6 +139,7 @@ export const KEYS: readonly KeySpec[] = [
     ...DURATION,
     min: 0,
   }),
+  watcher("ready.when", "text", null, "exited: healthy once it has ended with status 0, for jobs", EXTRA),
   watcher("healthcheck.type", "text", null, "Probe of a process's health: http, tcp, exec or notify", EXTRA),
   watcher("healthcheck.url", "text", null, "http: address that has to answer with a status below 400", EXTRA),
   watcher("healthcheck.host", "text", "127.0.0.1", "tcp: host to connect to", EXTRA),

@@ -1,6 +1,6 @@
 /**
  * The keys of a watcher that Circus does not have, about how its processes live (design §3): `healthcheck.*`,
- * `depends_on`, `on_failed`, `backoff.*`. Pure.
+ * `ready.when`, `depends_on`, `on_failed`, `backoff.*`. Pure.
  */
 import type { Millis } from "@circus-cluster/proto";
 import type { SectionReader } from "./reader.ts";
@@ -39,6 +39,8 @@ export interface Lifecycle {
   /** Names of other watchers, as they are written there. */
   readonly dependsOn: readonly string[];
   readonly dependsOnAt: SourceRef | null;
+  /** `exited`: healthy only once its processes have ended with status 0. */
+  readonly readyWhen: "alive" | "exited";
   /** What follows when the watcher gives up. */
   readonly onFailed: "stay" | "quit";
   readonly backoff: BackoffConfig;
@@ -48,6 +50,7 @@ export const PLAIN_LIFECYCLE: Lifecycle = {
   healthcheck: null,
   dependsOn: [],
   dependsOnAt: null,
+  readyWhen: "alive",
   onFailed: "stay",
   backoff: { initialMs: 100, maxMs: 30_000, resetMs: 60_000 },
 };
@@ -56,10 +59,15 @@ export function resolveLifecycle(reader: SectionReader): Lifecycle {
   const initialMs = reader.duration("backoff.initial");
   const maxMs = reader.duration("backoff.max");
   if (maxMs < initialMs) reader.error("backoff.max", "it is less than backoff.initial");
+  const readyWhen = oneOf(reader, "ready.when", ["alive", "exited"]) ?? "alive";
+  if (readyWhen === "exited" && reader.bool("respawn")) {
+    reader.error("ready.when", "'exited' needs respawn = False: who is started again is never done");
+  }
   return {
     healthcheck: resolveHealthcheck(reader),
     dependsOn: namesOf(reader.text("depends_on") ?? ""),
     dependsOnAt: reader.has("depends_on") ? reader.at("depends_on") : null,
+    readyWhen,
     onFailed: oneOf(reader, "on_failed", ["stay", "quit"]) ?? "stay",
     backoff: { initialMs, maxMs, resetMs: reader.duration("backoff.reset") },
   };

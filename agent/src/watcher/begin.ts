@@ -57,7 +57,7 @@ export function begin(turn: Turn, request: Request): void {
 
 /** On a watcher that runs: spawns what is missing, without waiting for any back-off. */
 function fill(turn: Turn): void {
-  turn.patch({ goal: "up", spent: 0, vacancies: [], reason: null, isFailed: false });
+  turn.patch({ goal: "up", spent: 0, succeeded: 0, vacancies: [], reason: null, isFailed: false });
   const { job } = turn.state;
   if (job !== null) turn.patch({ job: { ...job, left: missing(turn.state) } });
 }
@@ -165,10 +165,8 @@ function isAtRest(state: WatcherState): boolean {
 function fit(turn: Turn): void {
   const { config, processes, spent } = turn.state;
   const manned = processes.filter((process) => process.kind !== "stopping").length;
-  turn.patch({
-    goal: "up",
-    spent: refills(turn.state) ? 0 : Math.min(spent, Math.max(0, config.numprocesses - manned)),
-  });
+  const left = refills(turn.state) ? 0 : Math.min(spent, Math.max(0, config.numprocesses - manned));
+  turn.patch({ goal: "up", spent: left, succeeded: Math.max(0, turn.state.succeeded - (spent - left)) });
   const { job, vacancies } = turn.state;
   if (job !== null) turn.patch({ job: { ...job, left: Math.max(0, missing(turn.state) - vacancies.length) } });
 }

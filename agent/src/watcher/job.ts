@@ -67,6 +67,7 @@ export function beginStarting(turn: Turn): void {
     goal: "up",
     generation: nextGeneration(state, state.job.request),
     spent: 0,
+    succeeded: 0,
     vacancies: [],
     warmNotBeforeMs: 0,
     job: { ...state.job, left: state.config.numprocesses },

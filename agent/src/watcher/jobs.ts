@@ -173,7 +173,7 @@ function settleJob(turn: Turn, job: Job): boolean {
     case "overlap":
       if (isCalling(state, "after_spawn")) return false;
       if (count(state, (process) => isNew(process) && isHealthy(process)) < state.config.numprocesses) return false;
-      turn.patch({ goal: "up", spent: 0, job: { ...job, left: 0 } });
+      turn.patch({ goal: "up", spent: 0, succeeded: 0, job: { ...job, left: 0 } });
       return true;
     case "rollback":
       if (state.processes.some(isNew)) return false;

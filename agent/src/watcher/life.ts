@@ -293,9 +293,10 @@ function leavePlace(turn: Turn, process: LiveProcess, exit: Fact<"exited">): voi
   // In an overlap or rollback the newest generation does not count yet.
   if (process.generation === state.generation && (state.goal === "overlap" || state.goal === "rollback")) return;
   if (!refills(state)) {
-    turn.patch({ spent: state.spent + 1 });
-    // Whoever made the agent's life hang on this watcher wants to know that it did not end well.
+    turn.patch({ spent: state.spent + 1, succeeded: state.succeeded + (exit.code === 0 ? 1 : 0) });
     const isBad = (exit.code ?? exit.signal ?? 0) !== 0;
+    if (isBad && !state.config.respawn) turn.patch({ reason: `process ${process.pid} ${howItEnded(exit)}` });
+    // Whoever made the agent's life hang on this watcher wants to know that it did not end well.
     if (isBad && state.config.lifecycle.onFailed === "quit") {
       turn.patch({ isFailed: true, reason: `process ${process.pid} ${howItEnded(exit)}` });
     }

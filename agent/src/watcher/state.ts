@@ -211,6 +211,8 @@ export interface WatcherState {
   readonly vacancies: readonly Vacancy[];
   /** Places that stay empty because `respawn` is off and their process is gone. */
   readonly spent: number;
+  /** Of these, those whose process ended with status 0. */
+  readonly succeeded: number;
   /** Failed attempts since the last spawn that worked. */
   readonly spawnFailures: number;
   readonly spawnCount: number;
@@ -321,6 +323,7 @@ export function initialState(config: WatcherConfig, intent: Intent | null = null
     processes: [],
     vacancies: [],
     spent: 0,
+    succeeded: 0,
     spawnFailures: 0,
     spawnCount: 0,
     restarts: 0,

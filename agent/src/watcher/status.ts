@@ -46,9 +46,17 @@ function reasonOf(state: WatcherState): string | null {
   return state.intent === null || state.goal !== "down" ? null : intentText(state.intent);
 }
 
-/** As many processes as wanted, all healthy: what a watcher that depends on this one waits for. */
+/**
+ * As many processes as wanted, all healthy: what a watcher that depends on this one waits for. A job (`respawn = False`)
+ * whose processes all ended well has done what was to be waited for.
+ */
 export function isAllHealthy(state: WatcherState): boolean {
-  if (state.status !== "active") return false;
+  if (isDone(state)) return true;
+  if (state.status !== "active" || state.config.lifecycle.readyWhen === "exited") return false;
   const fit = state.processes.filter((process) => process.kind === "running" && process.health === "healthy");
   return fit.length > 0 && fit.length >= wanted(state);
+}
+
+function isDone({ config, succeeded }: WatcherState): boolean {
+  return !config.respawn && succeeded > 0 && succeeded >= config.numprocesses;
 }

@@ -1,5 +1,6 @@
 /** What an operator sees of a watcher, told as stories in a simulated world; each names its reference section. */
 import { describe, expect, it } from "vitest";
+import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import { NOBODY } from "./state.ts";
 import { ANNA, WALL_START, World } from "./world.fixture.ts";
 
@@ -224,6 +225,30 @@ describe("a process that dies (design §3)", () => {
     const start = world.ask((w) => w.start(NOBODY));
     await world.pass(0);
     expect(start.value).toEqual(info([], [104], [103]));
+  });
+
+  it("with respawn = False and status 0 counts as healthy: what was to be done is done", async () => {
+    const world = await new World({ respawn: false }).started();
+    world.die(101, { code: 0, signal: null });
+    world.die(102, { code: 0, signal: null });
+    expect([world.watcher.status, world.turns.at(-1)]).toEqual(["stopped", true]);
+    world.ask((w) => w.stop(NOBODY));
+    expect(world.turns.at(-1)).toBe(true);
+    world.ask((w) => w.start(NOBODY));
+    expect(world.turns.at(-1)).toBe(false);
+    world.die(103, { code: 0, signal: null });
+    world.die(104, { code: 3, signal: null });
+    expect([world.watcher.status, world.turns.at(-1)]).toEqual(["stopped", false]);
+    expect(world.watcher.snapshot().reason).toBe("process 104 exited with status 3");
+  });
+
+  it("with ready.when = exited is not healthy before", async () => {
+    const lifecycle = { ...PLAIN_LIFECYCLE, readyWhen: "exited" } as const;
+    const world = await new World({ numprocesses: 1, respawn: false, lifecycle }).started();
+    await world.pass(60_000);
+    expect(world.turns).not.toContain(true);
+    world.die(101, { code: 0, signal: null });
+    expect(world.turns).toEqual([true]);
   });
 
   it("of unknown status is told without an invented one", async () => {
