@@ -19,6 +19,7 @@ const PURE = [
   "agent/src/output/{lines,prefix}.ts",
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
   "controller/src/{keep,options,election/core,ingest/{project,watermarks,intervals},presence/core,rollout/{plan,core,state,turn,settle,advance,decisions,drain,drain-turn,floor,gate,order,command-id,attribution,replica}}.ts",
+  "controller/web/src/{model,judge,filter,words,series,request}.ts",
   "cli/src/{argv,fleet/rollout-lines}.ts",
   "cli/src/top/{picture,model,draw}.ts",
   "cli/src/doctor/{finding,judge}.ts",
@@ -34,10 +35,13 @@ const NO_TEST = [["**/test/**"], "nothing shipped imports from test"];
 export default tseslint.config(
   { ignores: ["**/dist/**", "**/node_modules/**", ".up/**", "deploy/examples/**", "**/*.cjs"] },
   {
-    files: ["**/*.ts"],
+    files: ["**/*.{ts,tsx}"],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
-      parserOptions: { project: ["./*/tsconfig.json", "./tsconfig.tests.json"], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ["./*/tsconfig.json", "./controller/web/tsconfig.json", "./tsconfig.tests.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       "no-restricted-globals": ["error", ...NOT_ON_NODE_20],
@@ -65,7 +69,7 @@ export default tseslint.config(
     ]),
   },
   {
-    files: ["controller/src/**"],
+    files: ["controller/{src,web}/**"],
     rules: forbid(NO_DEEP, NO_NATS, NO_TEST, [
       ["@circus-cluster/agent", "@circus-cluster/cli"],
       "imports point to proto only",

@@ -31,6 +31,7 @@ util-linux       command unshare
 openssh-server   command sshd
 zsh              command zsh
 fish             command fish
+chromium         command chromium
 '
 # better-sqlite3 is compiled where its author has no binary for the machine.
 builders='

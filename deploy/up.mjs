@@ -61,6 +61,7 @@ function environment() {
 
 const WISHES = {
   nats: 4222,
+  web: 8090,
   ...Object.fromEntries(
     HOSTS.flatMap((host, index) => [
       [`${host} http`, 8001 + index],
@@ -141,13 +142,30 @@ function writeHost(host, chosen, nats) {
   });
 }
 
-function writeController(nats) {
+/** The token of the web page's first user: made once, and kept beside the rest. */
+function webToken(controllerIni) {
+  const file = join(upDir, "web-token");
+  if (existsSync(file)) return readFileSync(file, "utf8").trim();
+  rmSync(join(upDir, "tokens"), { force: true });
+  const args = ["token", "--name", "admin", "--role", "operator", controllerIni];
+  const { status, stdout, stderr } = spawnSync(join(bin, "circus-controller"), args, {
+    env: environment(),
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Trouble(`circus-controller ${args.join(" ")} failed: ${stderr.trim()}`);
+  writeFileSync(file, stdout, { mode: 0o600 });
+  return stdout.trim();
+}
+
+function writeController(nats, chosen) {
   return writeIni(join(upDir, "controller.ini"), {
     controller: {
       nats_url: nats,
       fleet: "main",
       credentials: creds("controller"),
       state_dir: join(upDir, "controller"),
+      http: `127.0.0.1:${chosen.web}`,
+      http_tokens: "tokens",
     },
   });
 }
@@ -192,7 +210,9 @@ async function startFleet() {
       upDir,
     );
     await until("the nats-server's port", [server], () => answers(chosen.nats));
-    await launch("controller", "controller", join(bin, "circus-controller"), [writeController(nats)], upDir);
+    const controllerIni = writeController(nats, chosen);
+    webToken(controllerIni);
+    await launch("controller", "controller", join(bin, "circus-controller"), [controllerIni], upDir);
     for (const host of HOSTS) {
       await launch("agent", host, join(bin, "circusd"), [writeHost(host, chosen, nats)], example);
     }
@@ -295,7 +315,10 @@ It is up: nats-server at ${record.nats}, a controller, agents ${HOSTS.join(", ")
   circusctl --all history myworker --since 1h
   circusctl --all history myworker --at ${new Date().toTimeString().slice(0, 5)}
   circusctl rollout list
-  npm run down`);
+  npm run down
+
+Or in a browser: http://127.0.0.1:${record.ports.web}/
+  token: ${webToken(null)}`);
 }
 
 function tail(log) {

@@ -237,9 +237,10 @@ export class Controller implements AsyncDisposable {
     const progress = () => this.#consumer.progress(Date.now());
     const { events: db, rollouts } = this.#stores;
     const readiness = new ReadinessCheck({ isConnected, progress, db, now: () => Date.now() });
-    const { name: controller, stateDir } = this.#config;
+    const { name: controller, fleet, stateDir } = this.#config;
     return http.serve({
       controller,
+      fleet,
       answers,
       feed: this.#feed,
       readiness: () => readiness.look(),

@@ -35,6 +35,8 @@ export interface FleetOptions {
   readonly starting?: number;
   /** File that is copied into the directory of each host, for its processes. @default the example's app.py */
   readonly appFile?: string;
+  /** Where the controller's HTTP door is; wants `isOnLoopback`. @default no door */
+  readonly httpPort?: number;
   /** Of circus.ini, beside `[fleet]` and the socket's address. @default the example's */
   readonly sections?: Readonly<Record<string, Section>>;
 }
@@ -123,6 +125,14 @@ export class RealFleet implements AsyncDisposable {
     return await startLoadInside(this.#netns(CENTRE), { host: address, port, workers: 4, expect: "Hello, World!\n" });
   }
 
+  /** A new token of the controller's HTTP door. */
+  async token(name: string, role: "viewer" | "operator"): Promise<string> {
+    const args = ["token", "--name", name, "--role", role, this.dir.file("controller.ini")];
+    const { code, stdout, stderr } = await run("circus-controller", args);
+    if (code !== 0) throw new Error(stderr);
+    return stdout.trim();
+  }
+
   async startController(): Promise<void> {
     const program = await startProgram("circus-controller", [this.dir.file("controller.ini")], this.#in(CENTRE));
     this.#controller = program;
@@ -157,6 +167,9 @@ export class RealFleet implements AsyncDisposable {
       nats_url: this.#server.url,
       credentials: this.credentials("controller"),
       state_dir: this.controllerState,
+      ...(this.#options.httpPort === undefined
+        ? {}
+        : { http: `127.0.0.1:${this.#options.httpPort}`, http_tokens: this.dir.file("tokens") }),
     };
     const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
     await this.dir.write("controller.ini", `[controller]\n${lines.join("")}`);

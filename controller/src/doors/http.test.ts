@@ -50,6 +50,7 @@ class World implements AsyncDisposable {
   get backend(): HttpBackend {
     return {
       controller: "ctl1",
+      fleet: "main",
       answers: {
         answer: (question) => {
           this.asked.push(question);

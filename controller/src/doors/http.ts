@@ -5,7 +5,7 @@
  *
  * Whoever connects is bounded: in number, in the size and the time of a request, in what waits for a slow reader.
  * Paths are compared as they came, never decoded or joined: there is nothing to break out of. No CORS: a page of
- * another origin gets nothing. Static files of a page will be one more kind of route.
+ * another origin gets nothing.
  */
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -33,6 +33,7 @@ import { admit, type Caller } from "./http/access.ts";
 import { readJson } from "./http/body.ts";
 import { errorText, type HttpErrorCode, HttpRefusal, statusOf } from "./http/errors.ts";
 import { openApi } from "./http/openapi.ts";
+import { PAGE_HEADERS, PAGE_PATHS, pageFile } from "./http/page.ts";
 import { readQuery } from "./http/query.ts";
 import { API, ROUTES, type Route } from "./http/routes.ts";
 import { StreamDoor } from "./http/sse.ts";
@@ -42,6 +43,7 @@ import { Scrape } from "./metrics.ts";
 /** What is behind the door, once there is a connection. */
 export interface HttpBackend {
   readonly controller: string;
+  readonly fleet: string;
   readonly answers: Pick<Answers, "answer">;
   readonly feed: Pick<LiveFeed, "subscribe">;
   readonly readiness: () => Readiness;
@@ -176,6 +178,11 @@ export class HttpDoor implements AsyncDisposable {
       response.writeHead(204, { Allow: "GET, HEAD, POST, OPTIONS" }).end();
       return;
     }
+    const file = PAGE_PATHS.get(path);
+    if (file !== undefined) {
+      sendFile(request, response, file);
+      return;
+    }
     const route = BY_PATH.get(path);
     if (route === undefined) throw new HttpRefusal("not-found", `nothing is here; see ${API}/openapi.json`);
     const allowed = route.method === "GET" ? ["GET", "HEAD", "OPTIONS"] : ["POST", "OPTIONS"];
@@ -210,6 +217,9 @@ export class HttpDoor implements AsyncDisposable {
       case "openapi":
         send(response, 200, JSON_TYPE, json(openApi()));
         return;
+      case "whoami":
+        send(response, 200, JSON_TYPE, json(this.#whoIs(request)));
+        return;
       case "metrics":
         send(response, 200, PROMETHEUS_TYPE, this.#served.scrape.text);
         return;
@@ -242,6 +252,18 @@ export class HttpDoor implements AsyncDisposable {
     const answer = askSafely(answers, this.#log, { door, verb, properties, actor: caller.name });
     if (!answer.ok) throw new HttpRefusal(answer.code, answer.reason);
     send(response, 200, JSON_TYPE, json({ controller, time: Date.now(), result: answer.result }));
+  }
+
+  /** A question that has an answer for everybody, so that a page can ask it before anybody has signed in. */
+  #whoIs(request: IncomingMessage): object {
+    const { controller, fleet } = this.#served;
+    try {
+      const { name, role } = admit(request, "read", this.#tokens);
+      return { name, role, controller, fleet, refused: null };
+    } catch (error) {
+      if (!(error instanceof HttpRefusal) || error.code !== "unauthenticated") throw error;
+      return { name: null, role: null, controller, fleet, refused: error.message };
+    }
   }
 
   get #served(): Backend {
@@ -278,6 +300,22 @@ export class HttpDoor implements AsyncDisposable {
 function send(response: ServerResponse, status: number, type: string, text: string): void {
   const body = Buffer.from(text);
   response.writeHead(status, { "Content-Type": type, "Content-Length": body.length });
+  response.end(body);
+}
+
+/** A file of the web page, for everybody; a browser that has it already gets only that word. */
+function sendFile(request: IncomingMessage, response: ServerResponse, name: Parameters<typeof pageFile>[0]): void {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const headers = { Allow: "GET, HEAD" };
+    throw new HttpRefusal("method-not-allowed", "the page takes GET, HEAD", { headers, isLast: true });
+  }
+  const { type, body, etag } = pageFile(name);
+  for (const [key, value] of Object.entries({ ...PAGE_HEADERS, ETag: etag })) response.setHeader(key, value);
+  if (request.headers["if-none-match"] === etag) {
+    response.writeHead(304).end();
+    return;
+  }
+  response.writeHead(200, { "Content-Type": type, "Content-Length": body.length });
   response.end(body);
 }
 

@@ -15,7 +15,7 @@ interface Common {
 
 /** A page of the door itself. */
 interface PageRoute extends Common {
-  readonly kind: "healthz" | "readyz" | "metrics" | "openapi" | "stream";
+  readonly kind: "healthz" | "readyz" | "metrics" | "openapi" | "stream" | "whoami";
   readonly method: "GET";
   /** Media type of its answer. */
   readonly type: string;
@@ -45,6 +45,7 @@ const PAGES: readonly PageRoute[] = [
   page("readyz", "/readyz", "open", JSON_TYPE, "Connected, caught up and able to write; if not, why"),
   page("metrics", "/metrics", "read", "text/plain", "Metrics in Prometheus's text format"),
   page("openapi", `${API}/openapi.json`, "read", JSON_TYPE, "This document"),
+  page("whoami", `${API}/whoami`, "open", JSON_TYPE, "Whose token this is and what it may do, or why one is needed"),
   page("stream", `${API}/stream`, "read", "text/event-stream", "What changes, as server-sent events"),
 ];
 

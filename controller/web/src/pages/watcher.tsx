@@ -1,0 +1,130 @@
+/** One watcher over all hosts: now, its uptime, its restarts over time, its states on each host. */
+import { useSignal } from "@preact/signals";
+import { useAsk } from "../ask.ts";
+import { Ago, Mark, PresenceMark, Trouble, WatcherMark } from "../parts/marks.tsx";
+import { Plot } from "../parts/plot.tsx";
+import { Strip } from "../parts/strip.tsx";
+import { histogram } from "../series.ts";
+import { href, picture } from "../state.ts";
+import { duration } from "../words.ts";
+
+const SPANS: readonly (readonly [string, number])[] = [
+  ["1 hour", 3_600_000],
+  ["24 hours", 86_400_000],
+  ["7 days", 604_800_000],
+];
+const BUCKETS = 60;
+
+export function WatcherPage({ watcher: name }: { watcher: string }) {
+  const span = useSignal(SPANS[1]?.[1] ?? 0);
+  const key = `${name} ${span.value}`;
+  const since = (): number => Date.now() - span.value;
+  const history = useAsk("history", () => ({ watcher: name, since: since(), limit: 10_000 }), key, 30_000);
+  const uptime = useAsk("uptime", () => ({ watcher: name, since: since() }), key, 30_000);
+  const exits = useAsk(
+    "events",
+    () => ({ watcher: name, kinds: "process_exited", since: since(), limit: 10_000 }),
+    key,
+    30_000,
+  );
+  const hosts = [...picture.value.hosts.values()].filter((host) => host.watchers.has(name));
+  const until = history.at;
+  const rows = exits.value?.rows ?? [];
+  const [times, crashes] = histogram(
+    rows.filter(({ data }) => data["expected"] !== true).map(({ time }) => time),
+    exits.at - span.value,
+    exits.at,
+    BUCKETS,
+  );
+  const [, wanted] = histogram(
+    rows.filter(({ data }) => data["expected"] === true).map(({ time }) => time),
+    exits.at - span.value,
+    exits.at,
+    BUCKETS,
+  );
+  const byHost = new Map((uptime.value?.rows ?? []).map((row) => [row.host, row]));
+  return (
+    <>
+      <div class="head">
+        <h1>{name}</h1>
+        <Mark tone={hosts.length === 0 ? "unknown" : "off"}>on {hosts.length} hosts</Mark>
+        <label>
+          <span class="visually-hidden">Time span</span>
+          <select value={String(span.value)} onChange={(event) => (span.value = Number(event.currentTarget.value))}>
+            {SPANS.map(([title, ms]) => (
+              <option key={ms} value={String(ms)}>
+                last {title}
+              </option>
+            ))}
+          </select>
+        </label>
+        <a class="button" href={`${href("start")}?watcher=${encodeURIComponent(name)}`}>
+          Start a rollout…
+        </a>
+      </div>
+      <Trouble text={history.trouble ?? uptime.trouble ?? exits.trouble} />
+      <h2>Processes that ended</h2>
+      {times.length > 0 && (
+        <Plot
+          label={`Processes of ${name} that ended: ${rows.length} in all`}
+          data={[times.map((time) => time / 1000), crashes, wanted]}
+          series={[
+            { label: "unasked", tone: "bad" },
+            { label: "asked for", tone: "busy" },
+          ]}
+        />
+      )}
+      <h2>Hosts</h2>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Hosts">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Host</th>
+              <th scope="col">Now</th>
+              <th scope="col">Since</th>
+              <th scope="col">Up</th>
+              <th scope="col">Crashes</th>
+              <th scope="col">Longest outage</th>
+              <th scope="col">States</th>
+            </tr>
+          </thead>
+          <tbody>
+            {hosts.map((host) => {
+              const watcher = host.watchers.get(name);
+              const up = byHost.get(host.host);
+              const isThere = host.presence === "online" || host.presence === "late";
+              return (
+                <tr key={host.host}>
+                  <th scope="row">
+                    <a href={href("host", host.host)}>{host.host}</a>
+                  </th>
+                  <td>
+                    {isThere && watcher !== undefined ? (
+                      <WatcherMark watcher={watcher} />
+                    ) : (
+                      <PresenceMark host={host} />
+                    )}
+                    {watcher !== undefined && watcher.reason !== null && <div class="reason">{watcher.reason}</div>}
+                  </td>
+                  <td>
+                    <Ago time={watcher?.since ?? null} />
+                  </td>
+                  <td>{`${up?.percent?.toFixed(2) ?? "?"} %`}</td>
+                  <td>{up?.crashes ?? "?"}</td>
+                  <td>{up === undefined ? "?" : up.outage === null ? "none" : duration(up.outage.ms)}</td>
+                  <td class="wide">
+                    <Strip
+                      rows={(history.value?.rows ?? []).filter((row) => row.host === host.host)}
+                      since={until - span.value}
+                      until={until}
+                    />
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
