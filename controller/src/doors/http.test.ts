@@ -215,7 +215,11 @@ describe("who may do what", () => {
 
 describe("hostile input", () => {
   it.each([
-    "/",
+    "//",
+    "/index.htm",
+    "/app.js/",
+    "/./app.js",
+    "/../dist/web/app.js",
     "/api/v1",
     "/api/v1/",
     "/api/v1/status/",
@@ -357,6 +361,46 @@ describe("metrics", () => {
   });
 });
 
+describe("the web page", () => {
+  it("is there for everybody, brings its rules, and is sent again only where it changed", async () => {
+    await using world = await World.open();
+    const head = async (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+      await fetch(`http://127.0.0.1:${world.door.port}${path}`, { headers });
+    const index = await head("/");
+    expect(index.status).toBe(200);
+    expect(index.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(index.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);
+    const html = await index.text();
+    for (const [, file = ""] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      const { status, headers } = await head(`/${file}`);
+      expect([file, status]).toEqual([file, 200]);
+      const again = await head(`/${file}`, { "If-None-Match": headers.get("etag") ?? "" });
+      expect([again.status, await again.text()]).toEqual([304, ""]);
+    }
+    const posted = await fetch(`http://127.0.0.1:${world.door.port}/`, { method: "POST" });
+    expect([posted.status, posted.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  });
+
+  it("can ask who it speaks for before anybody has signed in", async () => {
+    await using world = await World.open();
+    const common = { controller: "ctl1", fleet: "main" };
+    const ask = async (token: string | null): Promise<unknown> => (await world.fetch("/api/v1/whoami", { token })).body;
+    expect(await ask(viewer)).toEqual({ ...common, name: "eve", role: "viewer", refused: null });
+    expect(await ask(null)).toEqual({
+      ...common,
+      name: null,
+      role: null,
+      refused: expect.stringMatching(/^a token/) as unknown,
+    });
+    expect(await ask("circus_x")).toMatchObject({ name: null, refused: "the token is not valid" });
+    await using open = await World.open({ open: true });
+    expect((await open.fetch("/api/v1/whoami", { token: null })).body).toEqual({
+      ...common,
+      ...{ name: "anonymous", role: null, refused: null },
+    });
+  });
+});
+
 describe("the OpenAPI document", () => {
   it("has every route of the door, and no other", async () => {
     await using world = await World.open();
@@ -367,7 +411,8 @@ describe("the OpenAPI document", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     const table = [
-      ...["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/api/v1/stream"].map((path) => `GET ${path}`),
+      ...["/healthz", "/readyz", "/metrics"].map((path) => `GET ${path}`),
+      ...["openapi.json", "stream", "whoami"].map((page) => `GET /api/v1/${page}`),
       ...Object.keys(FLEET_QUERIES).map((verb) => `GET /api/v1/${verb}`),
       ...Object.keys(FLEET_CONTROLS).map((verb) => `POST /api/v1/${verb}`),
     ];

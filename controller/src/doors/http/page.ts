@@ -45,7 +45,7 @@ export function pageFile(name: Name): PageFile {
   const known = files.get(name);
   if (known !== undefined) return known;
   try {
-    const body = readFileSync(new URL(`../../web/${name}`, import.meta.url));
+    const body = readFileSync(new URL(`../../../dist/web/${name}`, import.meta.url));
     const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
     const file = { type: TYPES[name], body, etag };
     files.set(name, file);
