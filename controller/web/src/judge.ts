@@ -2,7 +2,7 @@
 import type { HostView, WatcherView } from "./model.ts";
 
 /** From bad to good. */
-export const TONES = ["bad", "warn", "unknown", "busy", "off", "good"] as const;
+const TONES = ["bad", "warn", "unknown", "busy", "off", "good"] as const;
 export type Tone = (typeof TONES)[number];
 
 export function toneOfState(state: WatcherView["state"]): Tone {
@@ -48,7 +48,7 @@ export function toneOfHost(host: HostView): Tone {
   return worst(host.presence === "online" || host.presence === "late" ? tones : tones.slice(0, 1));
 }
 
-export function worst(tones: readonly Tone[]): Tone {
+function worst(tones: readonly Tone[]): Tone {
   let rank = TONES.length - 1;
   for (const tone of tones) rank = Math.min(rank, TONES.indexOf(tone));
   return TONES[rank] ?? "good";

@@ -4,7 +4,7 @@
  */
 import type { HostInfo, HostStatus, RolloutRecord } from "@circus-cluster/proto";
 
-export type Presence = HostStatus["presence"];
+type Presence = HostStatus["presence"];
 export type WatcherView = HostStatus["watchers"][number];
 
 export interface HostView {
