@@ -1,7 +1,7 @@
 /** Chromium, headless, with a page of its own for each test; what its console says of errors is kept. */
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { track } from "./leaks.ts";
 import { cleanEnv, findProgram, projectRoot } from "./process.ts";
@@ -57,10 +57,10 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
       await page.screenshot({ path: join(artefacts, `${name}.png`) });
     },
     violations: async () => {
-      await page.addScriptTag({ content: await readFile(createRequire(import.meta.url).resolve("axe-core"), "utf8") });
+      await page.addScriptTag({ content: axe.source });
       return await page.evaluate(async () => {
-        const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
-        const { violations } = await axe.run();
+        const inPage = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
+        const { violations } = await inPage.axe.run();
         return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 100)).join(" | ")}`);
       });
     },
