@@ -4,6 +4,7 @@
  */
 
 import {
+  ALL_WATCHERS,
   CircusError,
   type EventsQuery,
   type FleetAnswers,
@@ -25,7 +26,9 @@ import type { Database } from "better-sqlite3";
 import { FLEET } from "./ingest/decode.ts";
 import type { LiveHost, LiveWatcher } from "./live/model.ts";
 import type { PresenceView } from "./presence/runner.ts";
+import { isWhole as isWholeView } from "./rollout/gate.ts";
 import type { PlanHost } from "./rollout/plan.ts";
+import { viewOf } from "./rollout/runner.ts";
 import { noHost, noWatcher } from "./selection.ts";
 import { events } from "./store/queries/events.ts";
 import { gaps } from "./store/queries/gaps.ts";
@@ -128,15 +131,15 @@ export class FleetView {
     return { since, until, rows: uptime(this.#parts.db, query, Date.now()), gaps: gaps(this.#parts.db, query.hosts) };
   }
 
-  /** For a plan: every host, with the state of one watcher. */
+  /** For a plan: every host, with the state of one watcher, or of all as one. */
   plannable(watcher: string): readonly PlanHost[] {
     const hosts = this.#known();
     const past = this.#past(hosts);
     const stored = new Map(hostRows(this.#parts.db).map(({ name, labels }) => [name, labels]));
     return hosts.map((host) => {
-      const live = this.#shownLive(host)?.watchers.get(watcher);
-      const state = live?.state ?? past.get(host)?.find((row) => row.watcher === watcher)?.state ?? null;
-      const isWhole = live?.state === "active" && healthyCount(live) === live.numprocesses;
+      const live = viewOf(this.#shownLive(host), watcher);
+      const state = live?.state ?? pastState(watcher, past.get(host) ?? []);
+      const isWhole = live !== null && isWholeView(live);
       const labels = this.#parts.live.get(host)?.labels ?? labelsOf(stored.get(host) ?? null);
       return { host, presence: this.#presenceOf(host).presence, state, isWhole, labels };
     });
@@ -234,6 +237,10 @@ export class FleetView {
   #presenceOf(host: string): PresenceView {
     return this.#parts.presence.view(host) ?? NEVER;
   }
+}
+
+function pastState(watcher: string, rows: readonly CurrentRow[]): PlanHost["state"] {
+  return watcher === ALL_WATCHERS ? "active" : (rows.find((row) => row.watcher === watcher)?.state ?? null);
 }
 
 function zeros<K extends string>(keys: readonly K[]): Record<K, number> {

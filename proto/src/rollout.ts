@@ -7,9 +7,22 @@ import type { Millis } from "./time.ts";
 /** A count of hosts, or a share of all targets: rounded up for waves, down for tolerances. */
 export type Share = { readonly kind: "count"; readonly n: number } | { readonly kind: "percent"; readonly p: number };
 
-/** Changes that may go over hosts in waves: each names one watcher, and is harmless when it is sent twice. */
-export const ROLLOUT_COMMANDS = ["restart", "reload", "set", "incr", "decr", "start", "stop", "signal"] as const;
+/** Changes that may go over hosts in waves: of one watcher, or of all; each is harmless when it is sent twice. */
+export const ROLLOUT_COMMANDS = [
+  "restart",
+  "reload",
+  "set",
+  "incr",
+  "decr",
+  "start",
+  "stop",
+  "signal",
+  "reloadconfig",
+] as const;
 export type RolloutCommand = (typeof ROLLOUT_COMMANDS)[number];
+
+/** Stands for the watcher of a rollout that concerns all that a host has. */
+export const ALL_WATCHERS = "*";
 
 /** `given`: as `--host` names them. */
 export const HOST_ORDERS = ["name", "reverse", "given"] as const;
@@ -223,6 +236,10 @@ export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
     }),
     supersede: v.optional(v.boolean()),
   }),
+  v.check(
+    ({ command, watcher }) => (command === "reloadconfig") === (watcher === ALL_WATCHERS),
+    `reloadconfig is for all watchers ('${ALL_WATCHERS}'), every other command for one`,
+  ),
   v.check(({ hosts, where }) => hosts === null || where === null, "hosts and where exclude each other"),
   v.check(
     ({ command, options }) => options.onFail !== "rollback" || canRollBack(command),

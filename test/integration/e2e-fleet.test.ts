@@ -235,6 +235,61 @@ describe("--drain", () => {
   });
 });
 
+describe("--all reloadconfig", () => {
+  it("goes wave by wave and stops at a bad file, or to all at once: each host answers for itself", async () => {
+    const texts = new Map<string, string>();
+    for (const { name, agent } of fleet.hosts) texts.set(name, await readFile(agent.iniFile, "utf8"));
+    const write = async (name: string, more: string): Promise<void> =>
+      await writeFile(fleet.host(name).agent.iniFile, `${texts.get(name)!}${more}`);
+    const extra = (numprocesses: number): string =>
+      `\n[watcher:extra]\ncmd = sleep 1000\nnumprocesses = ${numprocesses}\n`;
+    const extras = async (): Promise<number[]> =>
+      await Promise.all(
+        fleet.hosts.map(async ({ agent }) => {
+          const reply = (await agent.call("numprocesses", { name: "extra" })) as unknown as { numprocesses: number };
+          return reply.numprocesses;
+        }),
+      );
+    try {
+      for (const name of NAMES) await write(name, extra(1));
+      const rolled = await fleet.ctl("--all reloadconfig --soak 100ms");
+      expect(rolled).toMatchObject({ code: 0, stderr: "" });
+      expect(rolled.stdout).toMatch(/^rollout \S+: reloadconfig on 3 hosts in 3 waves; /);
+      expect(await extras()).toEqual([1, 1, 1]);
+      const isWell = ({ watchers }: HostStatus): boolean =>
+        watchers.every(({ healthy, numprocesses }) => healthy === numprocesses);
+      // Whoever is not healthy yet would be first in the order.
+      await waitFor(async () => [...(await status()).values()].every(isWell), {
+        what: "the new ones",
+        deadlineMs: 30_000,
+      });
+
+      for (const name of NAMES) await write(name, extra(2));
+      await write("web2", extra(2).replace("= 2", "= many"));
+      const lines = (await readFile(fleet.host("web2").agent.iniFile, "utf8")).trimEnd().split("\n").length;
+      const where = new RegExp(`circus\\.ini:${lines}: `);
+      const stopped = await fleet.ctl("--all reloadconfig --soak 100ms");
+      expect(stopped.code).toBe(4);
+      expect(stopped.stderr).toMatch(/^failed: web2 \(refused: .*\)\nuntouched: web3$/m);
+      expect(stopped.stderr).toMatch(where);
+      expect(await extras()).toEqual([2, 1, 1]);
+
+      const atOnce = await fleet.ctl("--all reloadconfig --at-once");
+      expect(atOnce.code).toBe(4);
+      expect(atOnce.stdout.split("\n").sort().slice(1)).toEqual([
+        "web1: done",
+        expect.stringMatching(where) as string,
+        "web3: done",
+      ]);
+      expect(await extras()).toEqual([2, 1, 2]);
+    } finally {
+      for (const name of NAMES) await write(name, "");
+      await fleet.ctl("--all reloadconfig --at-once");
+    }
+    await whole();
+  });
+});
+
 describe("a controller that is killed", () => {
   it("has every event once when it is back, also of the time without it", async () => {
     for (let round = 0; round < 3; round++) {

@@ -242,10 +242,13 @@ export class Answers {
 
 /**
  * `set` sets absolute values; a watcher that runs or is stopped already is not started or stopped again; hooks that take
- * it out of a balancer or back are told that they may be called again.
+ * it out of a balancer or back are told that they may be called again; a file that is read again has not changed.
  */
 function isHarmlessTwice({ command, properties }: CommandEnvelope): boolean {
-  return typeof properties["newer_than"] === "number" || ["set", "start", "stop", "drain", "undrain"].includes(command);
+  return (
+    typeof properties["newer_than"] === "number" ||
+    ["set", "start", "stop", "reloadconfig", "drain", "undrain"].includes(command)
+  );
 }
 
 function makeRunning(): NonNullable<Entry["running"]> {

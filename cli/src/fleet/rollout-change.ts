@@ -3,6 +3,7 @@
  * Following a rollout is only looking: Ctrl-C, a lost connection or the end of this program stop nothing.
  */
 import {
+  ALL_WATCHERS,
   EXIT,
   FAIL_POLICIES,
   HOST_ORDERS,
@@ -123,7 +124,8 @@ function requestOf(parts: Omit<FleetContext, "client">): RolloutRequest {
   for (const name of ["match", "waiting", "terminate"]) {
     if (options[name] !== undefined) throw new UsageError(`--${name} means nothing for a rollout`);
   }
-  const { name: watcher, waiting: _, match: __, ...properties } = propertiesOf(verb, verb.command, request);
+  const { name, waiting: _, match: __, ...properties } = propertiesOf(verb, verb.command, request);
+  const watcher = command === "reloadconfig" ? ALL_WATCHERS : name;
   if (typeof watcher !== "string") throw new UsageError(`${verb.name} in a fleet needs the name of a watcher`);
   const { scope } = settings;
   return {

@@ -1,5 +1,6 @@
 /** A rollout as lines: the plan, the progress, the end, the list. Pure. */
 import {
+  ALL_WATCHERS,
   formatDuration,
   formatShare,
   hasEnded,
@@ -90,7 +91,7 @@ function whatText({ command, watcher, properties }: RolloutRecord): string {
   const { options, ...more } = properties;
   const pairs = typeof options === "object" && options !== null ? Object.entries(options) : Object.entries(more);
   const words = pairs.map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  return [command, watcher, ...words].join(" ");
+  return [command, ...(watcher === ALL_WATCHERS ? [] : [watcher]), ...words].join(" ");
 }
 
 /** The lines of `rollout list`. */

@@ -2,6 +2,7 @@
 import type { RolloutCommand } from "@circus-cluster/proto";
 import { drainCommandId } from "./command-id.ts";
 import type { HostView, RolloutCore, Values, Work } from "./state.ts";
+import { healthyOf } from "./whole-host.ts";
 
 export interface Order {
   readonly command: string;
@@ -34,6 +35,8 @@ export function orderOf(core: RolloutCore, work: Work): Order | null {
       return { command, properties: { ...head, match: "simple" } };
     case "signal":
       return { command, properties: { ...properties, name } };
+    case "reloadconfig":
+      return { command, properties: { waiting: true } };
     default:
       return command satisfies never;
   }
@@ -59,7 +62,7 @@ function newer(command: string, properties: Values, { generationBefore }: Work):
   return generationBefore === null ? null : { command, properties: { ...properties, newer_than: generationBefore } };
 }
 
-/** The values that a host is set to; null: the command sets none. */
+/** The values that a host is set to, or the watchers that it is judged by; null: the command has none. */
 export function wantedOf({ command, properties }: RolloutCore, view: HostView): Values | null {
   const nb = typeof properties["nb"] === "number" ? properties["nb"] : 1;
   switch (command) {
@@ -69,6 +72,8 @@ export function wantedOf({ command, properties }: RolloutCore, view: HostView): 
       return { numprocesses: view.numprocesses + nb };
     case "decr":
       return { numprocesses: Math.max(0, view.numprocesses - nb) };
+    case "reloadconfig":
+      return healthyOf(view);
     default:
       return null;
   }
@@ -104,6 +109,7 @@ const GOALS: Readonly<Record<RolloutCommand, Goal>> = {
   start: "whole",
   stop: "stopped",
   signal: "whole",
+  reloadconfig: "whole",
 };
 
 export function goalOf({ command, phase }: Pick<RolloutCore, "command" | "phase">): Goal {

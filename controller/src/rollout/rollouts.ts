@@ -1,6 +1,7 @@
 /** All rollouts of this controller: plans them, starts them, takes them up again, lets time pass for them. */
 import { randomBytes } from "node:crypto";
 import {
+  ALL_WATCHERS,
   CircusError,
   checkOptions,
   type Fence,
@@ -207,17 +208,18 @@ export class Rollouts implements Disposable {
     );
   }
 
-  /** Of one watcher, those that have not ended. */
+  /** Of one watcher, and of all watchers, those that have not ended. */
   #of(watcher: string): RolloutRunner[] {
-    return [...this.#running.values()].filter((runner) => runner.core.watcher === watcher);
+    return [...this.#running.values()].filter(({ core }) => isShared(core.watcher, watcher));
   }
 
   /** One that was superseded is only followed to its end, and in nobody's way. @throws CircusError `conflict` */
   #refuseOverlap(watcher: string): void {
     const other = this.#of(watcher).find(({ core }) => core.ending?.state !== "superseded");
     if (other === undefined) return;
-    const { id, state } = other.core;
-    throw new CircusError("conflict", `rollout ${id} of watcher '${watcher}' is ${state}`);
+    const { id, state, watcher: whose } = other.core;
+    const what = whose === ALL_WATCHERS ? "all watchers" : `watcher '${whose}'`;
+    throw new CircusError("conflict", `rollout ${id} of ${what} is ${state}`);
   }
 
   #busyBeside(watcher: string, id: string): ReadonlySet<string> {
@@ -229,7 +231,7 @@ export class Rollouts implements Disposable {
   #shareBusy(watcher: string): void {
     const runners = this.#of(watcher);
     for (const runner of runners) {
-      const busy = this.#busyBeside(watcher, runner.core.id);
+      const busy = this.#busyBeside(runner.core.watcher, runner.core.id);
       const before = runner.core.busy;
       const isSame = busy.size === before.size && [...busy].every((host) => before.has(host));
       if (!isSame) runner.busy(busy);
@@ -304,4 +306,9 @@ export class Rollouts implements Disposable {
     }
     this.#news.clear();
   }
+}
+
+/** Do two rollouts concern a watcher in common? */
+function isShared(one: string, other: string): boolean {
+  return one === other || one === ALL_WATCHERS || other === ALL_WATCHERS;
 }

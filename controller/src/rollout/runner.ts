@@ -1,6 +1,7 @@
 /** Performs one rollout: what the core asks for is stored, told and sent; what comes back is fed in. */
 import { randomBytes } from "node:crypto";
 import {
+  ALL_WATCHERS,
   type EventDraft,
   type HostName,
   type Logger,
@@ -10,7 +11,7 @@ import {
   reasonOf,
 } from "@circus-cluster/proto";
 import type { Commander, Delivery } from "../live/commander.ts";
-import type { LiveHost } from "../live/model.ts";
+import type { LiveHost, LiveWatcher } from "../live/model.ts";
 import { transition } from "./core.ts";
 import { refusalOf } from "./decisions.ts";
 import {
@@ -24,6 +25,7 @@ import {
   type Sight,
   type Values,
 } from "./state.ts";
+import { wholeHost } from "./whole-host.ts";
 
 export interface RolloutParts {
   readonly store: { save(core: RolloutCore): void };
@@ -42,12 +44,21 @@ export interface RolloutParts {
 
 const OPTIONS_MS = 5000;
 
-/** The watcher in a live picture; null: it is not in it. */
+/** The watcher in a live picture, or all of them as one; null: it is not in it. */
 export function viewOf(live: LiveHost | null, watcher: string): HostView | null {
-  const found = live?.watchers.get(watcher);
-  if (live === null || found === undefined) return null;
-  const { state, numprocesses, processes, generation, crashes, reason } = found;
-  return { epoch: live.epoch, state, numprocesses, processes, generation, crashes, reason };
+  if (live === null) return null;
+  const { epoch } = live;
+  if (watcher === ALL_WATCHERS) {
+    const parts = [...live.watchers].map(([name, found]) => [name, partOf(epoch, found)] as const);
+    return wholeHost(epoch, new Map(parts));
+  }
+  const found = live.watchers.get(watcher);
+  return found === undefined ? null : partOf(epoch, found);
+}
+
+function partOf(epoch: number, watcher: LiveWatcher): HostView {
+  const { state, numprocesses, processes, generation, crashes, reason } = watcher;
+  return { epoch, state, numprocesses, processes, generation, crashes, reason };
 }
 
 export class RolloutRunner {

@@ -19,6 +19,8 @@ export interface HostView {
   /** Unasked deaths that were seen in this agent life. */
   readonly crashes: number;
   readonly reason: string | null;
+  /** Where it stands for all watchers of the host: each of them, by name. */
+  readonly parts?: ReadonlyMap<string, HostView> | undefined;
 }
 
 /** What is seen of a host at the moment; a null view: nothing yet, or it has no such watcher. */

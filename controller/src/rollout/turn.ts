@@ -16,6 +16,7 @@ import {
   type Trial,
   type Work,
 } from "./state.ts";
+import { judged } from "./whole-host.ts";
 
 /** The command is on its way or its effect is watched, or the host is out of its balancer for it. */
 const OPEN: ReadonlySet<StepState> = new Set([
@@ -59,7 +60,8 @@ export class Turn {
 
   sight(host: string): Sight | null {
     const at = this.core.index.get(host);
-    return at === undefined ? null : (this.core.sights[at] ?? null);
+    const sight = at === undefined ? null : (this.core.sights[at] ?? null);
+    return sight === null ? null : judged(sight, this.work(host)?.wanted ?? null);
   }
 
   /** Of an open command; an answer to any other changes nothing. */
