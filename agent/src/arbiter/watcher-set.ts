@@ -130,6 +130,7 @@ export class WatcherSet {
   forget(watcher: WatcherControl): void {
     const { name } = watcher.config;
     watcher.abandon();
+    this.#world.outputs.leave(name);
     this.#watchers = this.#watchers.filter((other) => other !== watcher);
     this.#written.delete(watcher);
     this.#leaving.delete(watcher);

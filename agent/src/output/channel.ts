@@ -23,6 +23,8 @@ export class Channel {
   #lease: Lease;
   #format: Format;
   #unlisten: () => void;
+  /** Called when the last output has ended. */
+  #onIdle: () => void = () => undefined;
 
   /** @throws the system's error where the sink cannot be opened */
   constructor(pool: SinkPool, owner: StreamOwner, config: StreamConfig) {
@@ -70,6 +72,7 @@ export class Channel {
         this.#captures.delete(capture);
         this.#orphans.delete(capture);
         onEnd();
+        if (this.#captures.size === 0) this.#onIdle();
       },
     });
     this.#captures.add(capture);
@@ -84,6 +87,11 @@ export class Channel {
     this.#orphans.add(capture);
     const [oldest] = this.#orphans;
     if (this.#orphans.size > ORPHANS_MAX) oldest?.close();
+  }
+
+  /** Settles when no process writes any more, at once where none does. */
+  async idle(): Promise<void> {
+    if (this.#captures.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
   /** Reads no more; settles when what was read is out. */

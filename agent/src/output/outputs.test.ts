@@ -8,6 +8,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -243,4 +244,20 @@ describe("Outputs", () => {
     expect(readdirSync(join(dir, "output"))).toEqual([]);
     expect(pipes().filter((to) => !to.endsWith(".log")).length).toBeLessThanOrEqual(before);
   });
+});
+
+it("goes on with what processes write whose watcher is no more, and closes the file after the last of them", async () => {
+  const host = new Host();
+  const file = freshFile();
+  const config = host.config({ filename: file });
+  const [go, gone] = [join(dir, `${++number}.go`), freshFile()];
+  const running = host.run(config, `echo one; until test -e ${go}; do sleep 0.02; done; echo two`);
+  host.outputs.leave("web");
+  // Another one of the name has outputs of its own, and its end touches nothing of the old one.
+  await host.run(host.config({ filename: gone }), "echo other");
+  await host.rest();
+  writeFileSync(go, "");
+  await running;
+  await expect.poll(() => pipes().filter((to) => to === file)).toEqual([]);
+  expect([read(file), read(gone)]).toEqual(["one\ntwo\n", "other\n"]);
 });

@@ -56,6 +56,8 @@ export class Outputs {
   readonly #pool: SinkPool;
   /** By watcher and stream. */
   readonly #channels = new Map<string, Channel>();
+  /** Of watchers that are no more, whose processes run on. */
+  readonly #left = new Set<Channel>();
   /** By watcher: settles when nothing of it is left to write. */
   readonly #closing = new Map<string, Promise<void>>();
 
@@ -225,6 +227,20 @@ export class Outputs {
     this.#closing.set(watcher, all);
   }
 
+  /** A watcher is no more, but its processes run on: what they write goes where it went until the last of them ends. */
+  leave(watcher: string): void {
+    for (const stream of STREAMS) {
+      const key = keyOf(watcher, stream);
+      const channel = this.#channels.get(key);
+      if (channel === undefined) continue;
+      this.#channels.delete(key);
+      this.#left.add(channel);
+      void channel.idle().then(async () => {
+        if (this.#left.delete(channel)) await channel.close();
+      });
+    }
+  }
+
   /** Settles when what a stopped watcher's processes wrote is in its files. */
   async atRest(watcher: string): Promise<void> {
     await this.#closing.get(watcher);
@@ -244,7 +260,9 @@ export class Outputs {
   /** Settles when everything is written, or given up. */
   async close(): Promise<void> {
     for (const key of [...this.#channels.keys()]) this.rest(watcherOf(key));
-    await Promise.all(this.#closing.values());
+    const left = [...this.#left];
+    this.#left.clear();
+    await Promise.all([...this.#closing.values(), ...left.map((channel) => channel.close())]);
   }
 
   #channel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {
