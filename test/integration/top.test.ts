@@ -117,7 +117,7 @@ describe("on a terminal", () => {
   });
 
   it("keeps the last picture while the agent is gone, says so, and goes on when it is back", async () => {
-    await using terminal = top({}, ["--timeout", "500ms"]);
+    await using terminal = top({}, ["--timeout", "2s"]);
     await terminal.shows(/web +active/);
     await agent.stop();
     expect(await terminal.shows(/no answer from .*trying again/)).toMatch(/web +active/);
