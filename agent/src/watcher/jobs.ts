@@ -5,7 +5,8 @@
  * J1  Every request gets exactly one reply, and loses its place when it gets it.
  * J2  A `stop` does not wait: it overtakes the job and every queued command that would start something.
  * J3  A `kill` does not queue: it is the help against a process that hangs.
- * J4  What changes the configuration does not wait behind a start that is stalled: it may be the help.
+ * J4  What changes the configuration does not wait behind a start that is stalled: it may be the help. A reload does not
+ *     either: it is refused.
  */
 import { begin } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
@@ -22,6 +23,7 @@ import {
   spawningSlot,
   type WatcherState,
 } from "./state.ts";
+import { reasonOf } from "./status.ts";
 import { beginStop, ordinaryStop, signalOnce } from "./stop.ts";
 import type { Turn } from "./turn.ts";
 
@@ -115,7 +117,7 @@ export function advance(turn: Turn): boolean {
     return true;
   }
   if (state.job === null) return hasRunOut(state) ? lowered(turn) : beginNext(turn);
-  return changeStalled(turn, state.job) || settleJob(turn, state.job);
+  return changeStalled(turn, state.job) || refuseReloads(turn) || settleJob(turn, state.job);
 }
 
 const CHANGES: ReadonlySet<Command["kind"]> = new Set(["set", "configure", "resize", "resize_by"]);
@@ -130,6 +132,18 @@ function changeStalled(turn: Turn, job: Job): boolean {
   const { numprocesses } = turn.state.config;
   turn.patch({ job: { ...job, left: numprocesses } });
   if (numprocesses === 0) lower(turn); // nothing to start any more
+  return true;
+}
+
+/** J4. Who asks for one would wait as long as the start does: maybe for ever. */
+function refuseReloads(turn: Turn): boolean {
+  const { state } = turn;
+  const reloads = isStalled(state) ? state.queue.filter(({ command }) => command.kind === "reload") : [];
+  if (reloads.length === 0) return false;
+  const why = reasonOf(state);
+  const reason = `there is nothing to reload, it is still starting${why === null ? "" : `: ${why}`}`;
+  for (const { ticket } of reloads) turn.reply(ticket, { kind: "refused", code: "failed", reason });
+  turn.patch({ queue: state.queue.filter((waiting) => !reloads.includes(waiting)) });
   return true;
 }
 

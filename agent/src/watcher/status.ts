@@ -33,7 +33,7 @@ export function snapshotOf(state: WatcherState, sinceWallMs: number): WatcherSna
 }
 
 /** What a person should know first: trouble, what it waits for, an ill process, or who wanted it to rest. */
-function reasonOf(state: WatcherState): string | null {
+export function reasonOf(state: WatcherState): string | null {
   if (isWaiting(state)) return `waits for ${state.unmet.map((name) => `'${name}'`).join(", ")} to be healthy`;
   if (state.reason !== null) return state.reason;
   const isIll = (process: ProcessState) => isLive(process) && process.ailment !== null;

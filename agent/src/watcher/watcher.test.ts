@@ -311,6 +311,15 @@ describe("a spawn that fails (reference §2.5, design §3)", () => {
     expect([world.watcher.status, world.timersPending]).toEqual(["stopped", 0]);
   });
 
+  it("refuses a reload of what never ran, with the reason (max_retry = -1)", async () => {
+    const world = new World({ cmd: "nosuch", maxRetry: -1 });
+    const start = world.ask((w) => w.start(NOBODY));
+    const reload = world.ask((w) => w.reload(NOBODY, { graceful: true, sequential: false, newerThan: null }));
+    await world.pass(10);
+    expect([start.state, reload.state]).toEqual(["waiting", "refused"]);
+    expect(reason(reload.value)).toMatch(/^there is nothing to reload, it is still starting: .*cannot run/);
+  });
+
   it("is helped by a new command, which takes effect at once (max_retry = -1)", async () => {
     const world = new World({ cmd: "nosuch", maxRetry: -1 });
     const start = world.ask((w) => w.start(NOBODY));
