@@ -288,7 +288,9 @@ export class FleetClient {
       first = await this.#first<RequestResult | "accepted">([...results, accepted], firstMs);
     }
     if (first === null) {
-      return outcome("not delivered", `no answer within ${formatDuration(firstMs * 2)}, asked twice`);
+      // An agent that stood still (SIGSTOP, a paused machine) reads what waited for it, while its time has not run out.
+      const late = COMMANDS.get(envelope.command)?.access === "write" ? "; if it only sleeps it may do it later" : "";
+      return outcome("not delivered", `no answer within ${formatDuration(firstMs * 2)}, asked twice${late}`);
     }
     const result = first === "accepted" ? await this.#first(results, resultMs) : first;
     if (result === null || result.kind === "timeout") {
