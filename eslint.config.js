@@ -23,6 +23,7 @@ const PURE = [
   "cli/src/{argv,fleet/rollout-lines}.ts",
   "cli/src/top/{picture,model,draw}.ts",
   "cli/src/doctor/{finding,judge}.ts",
+  "test/chaos/{faults,plan,records,checks}.ts",
 ];
 
 const forbid = (...groups) => ({

@@ -3,7 +3,13 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["*/src/**/*.test.ts", "controller/web/src/**/*.test.ts"], testTimeout: 20_000 } },
+      {
+        test: {
+          name: "unit",
+          include: ["*/src/**/*.test.ts", "controller/web/src/**/*.test.ts", "test/chaos/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
       {
         test: {
           name: "integration",

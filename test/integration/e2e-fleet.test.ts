@@ -312,14 +312,14 @@ describe("a controller that is killed", () => {
       expect(seq).toBeGreaterThan(20);
       const seqs = await waitFor(
         () => {
-          const stored = storedEvents(fleet.controllerState).seqs(name, epoch);
+          const stored = storedEvents(fleet.controllerState()).seqs(name, epoch);
           return stored.length >= seq && stored;
         },
         { what: `${seq} events of ${name}`, everyMs: 50 },
       );
       expect(seqs.slice(0, seq)).toEqual(Array.from({ length: seq }, (_, index) => index + 1));
     }
-    const { total, distinct } = storedEvents(fleet.controllerState);
+    const { total, distinct } = storedEvents(fleet.controllerState());
     expect(distinct).toBe(total);
   });
 });

@@ -33,6 +33,7 @@ interface AgentOptions {
 }
 
 export interface Agent extends AsyncDisposable {
+  readonly isRunning: boolean;
   readonly pid: number;
   readonly program: Program;
   readonly endpoint: string;
@@ -118,6 +119,10 @@ class TestAgent implements Agent {
   get program(): Program {
     if (this.#program === null) throw new Error("circusd is not running");
     return this.#program;
+  }
+
+  get isRunning(): boolean {
+    return this.#program?.isRunning === true;
   }
 
   get pid(): number {

@@ -15,8 +15,10 @@ import { freePort } from "./ports.ts";
 import { exampleDir, type Program, type Result, run, startProgram } from "./process.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
-/** Where nats-server, the controller and the operator are. */
-const CENTRE = "centre";
+/** Where nats-server and the operator are, and the one controller where none are named. */
+export const CENTRE = "centre";
+/** Its credentials and directory have the same name. */
+const ONE_CONTROLLER = "controller";
 
 interface FleetHost {
   readonly name: string;
@@ -39,6 +41,10 @@ export interface FleetOptions {
   readonly httpPort?: number;
   /** Of circus.ini, beside `[fleet]` and the socket's address. @default the example's */
   readonly sections?: Readonly<Record<string, Section>>;
+  /** Names of controllers, each on a host of its own. @default one, where the operator is */
+  readonly controllers?: readonly string[];
+  /** State directory of a host's agent. @default one of its own */
+  readonly stateDirOf?: (host: string) => string;
 }
 
 interface HostLoad extends AsyncDisposable {
@@ -52,8 +58,7 @@ export class RealFleet implements AsyncDisposable {
   /** What is to be ended, in the order of its beginning. */
   readonly #begun: AsyncDisposable[] = [];
   #server: NatsServer | undefined;
-  #controller: Program | undefined;
-
+  readonly #controllers = new Map<string, Program>();
   readonly #options: FleetOptions;
 
   private constructor(dir: TempDir, network: Network | null, options: FleetOptions) {
@@ -65,7 +70,7 @@ export class RealFleet implements AsyncDisposable {
   static async start(names: readonly string[], options: FleetOptions = {}): Promise<RealFleet> {
     const dir = await tempDir("circus-fleet-");
     const isApart = options.isOnLoopback !== true && permitted();
-    const network = isApart ? createNetwork([...names, CENTRE]) : null;
+    const network = isApart ? createNetwork([...names, ...(options.controllers ?? []), CENTRE]) : null;
     const fleet = new RealFleet(dir, network, options);
     fleet.#begun.push(dir, ...(network === null ? [] : [network]));
     try {
@@ -89,9 +94,23 @@ export class RealFleet implements AsyncDisposable {
     return this.#server;
   }
 
-  /** The directory of the controller's databases. */
-  get controllerState(): string {
-    return this.dir.file("controller");
+  /** Null: everything is on loopback. */
+  get network(): Network | null {
+    return this.#network;
+  }
+
+  get controllerNames(): readonly string[] {
+    return this.#options.controllers ?? [ONE_CONTROLLER];
+  }
+
+  /** The directory of a controller's databases. */
+  controllerState(name = ONE_CONTROLLER): string {
+    return this.dir.file(name);
+  }
+
+  /** Null: it does not run. */
+  controller(name = ONE_CONTROLLER): Program | null {
+    return this.#controllers.get(name) ?? null;
   }
 
   host(name: string): FleetHost {
@@ -122,7 +141,7 @@ export class RealFleet implements AsyncDisposable {
 
   async startLoad(name: string): Promise<HostLoad> {
     const { address, port } = this.host(name);
-    return await startLoadInside(this.#netns(CENTRE), { host: address, port, workers: 4, expect: "Hello, World!\n" });
+    return await startLoadInside(this.netns(CENTRE), { host: address, port, workers: 4, expect: "Hello, World!\n" });
   }
 
   /** A new token of the controller's HTTP door. */
@@ -133,29 +152,38 @@ export class RealFleet implements AsyncDisposable {
     return stdout.trim();
   }
 
-  async startController(): Promise<void> {
-    const program = await startProgram("circus-controller", [this.dir.file("controller.ini")], this.#in(CENTRE));
-    this.#controller = program;
-    await program.waitForLine(/"reading events"/);
+  /** @throws where it does not read events within `readyMs` */
+  async startController(name = ONE_CONTROLLER, readyMs = 30_000): Promise<void> {
+    const place = name === ONE_CONTROLLER ? CENTRE : name;
+    const program = await startProgram("circus-controller", [this.dir.file(`${name}.ini`)], this.#in(place));
+    this.#controllers.set(name, program);
+    await program.waitForLine(/"reading events"/, readyMs);
   }
 
-  async killController(): Promise<void> {
-    this.#controller?.kill("SIGKILL");
-    await this.#controller?.stop();
-    this.#controller = undefined;
+  async killController(name = ONE_CONTROLLER): Promise<void> {
+    await this.stopController(name, "SIGKILL");
+  }
+
+  async stopController(name = ONE_CONTROLLER, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const program = this.#controllers.get(name);
+    this.#controllers.delete(name);
+    program?.kill(signal);
+    await program?.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#controller?.stop();
+    await Promise.all(this.controllerNames.map((name) => this.stopController(name)));
     for (const one of this.#begun.splice(0).reverse()) await one[Symbol.asyncDispose]();
   }
 
   async #startCentre(names: readonly string[]): Promise<void> {
     const listen =
       this.#network === null ? `127.0.0.1:${await freePort()}` : `${this.#network.host(CENTRE).address}:4222`;
+    const { controllers } = this.#options;
     const args = ["fleet", "init", "--dir", this.dir.file("fleet"), "--hosts", names.join(","), "--listen", listen];
     const made = await run("circusctl", [
       ...args,
+      ...(controllers === undefined ? [] : ["--controllers", controllers.join(",")]),
       "--viewers",
       "eve",
       ...(this.#network === null ? [] : ["--insecure"]),
@@ -163,17 +191,19 @@ export class RealFleet implements AsyncDisposable {
     if (made.code !== 0) throw new Error(made.stderr);
     this.#server = await startNatsServer({ config: this.dir.file("fleet/nats-server.conf"), ...this.#in(CENTRE) });
     this.#begun.push(this.#server);
-    const settings = {
-      nats_url: this.#server.url,
-      credentials: this.credentials("controller"),
-      state_dir: this.controllerState,
-      ...(this.#options.httpPort === undefined
-        ? {}
-        : { http: `127.0.0.1:${this.#options.httpPort}`, http_tokens: this.dir.file("tokens") }),
-    };
-    const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
-    await this.dir.write("controller.ini", `[controller]\n${lines.join("")}`);
-    await this.startController();
+    for (const name of this.controllerNames) {
+      const settings = {
+        nats_url: this.#server.url,
+        credentials: this.credentials(this.controllerNames.length === 1 ? "controller" : `controller-${name}`),
+        state_dir: this.controllerState(name),
+        ...(this.#options.httpPort === undefined
+          ? {}
+          : { http: `127.0.0.1:${this.#options.httpPort}`, http_tokens: this.dir.file("tokens") }),
+      };
+      const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
+      await this.dir.write(`${name}.ini`, `[controller]\n${lines.join("")}`);
+      await this.startController(name);
+    }
   }
 
   async #startHost(name: string): Promise<FleetHost> {
@@ -187,6 +217,7 @@ export class RealFleet implements AsyncDisposable {
     const agent = await startAgent({
       cwd: directory,
       ...this.#in(name),
+      ...(this.#options.stateDirOf === undefined ? {} : { stateDir: this.#options.stateDirOf(name) }),
       sections: {
         fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
         ...(this.#options.sections ?? (await exampleSections())),
@@ -202,12 +233,13 @@ export class RealFleet implements AsyncDisposable {
     return { ...this.#in(CENTRE), env: { ...own, ...env } };
   }
 
-  #netns(name: string): string | undefined {
+  /** The host's network namespace; undefined: there is none. */
+  netns(name: string): string | undefined {
     return this.#network?.host(name).netns;
   }
 
   #in(name: string): { netns?: string } {
-    const netns = this.#netns(name);
+    const netns = this.netns(name);
     return netns === undefined ? {} : { netns };
   }
 }

@@ -3,7 +3,7 @@
  * leaves is ended when the test process ends; `assertNoLeaks()` after each file says what was forgotten.
  */
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { waitFor } from "./wait.ts";
 
 /** Stands in the environment of every process that we start, so that their descendants are known as ours too. */
@@ -99,6 +99,17 @@ export function descendants(pid: number): ProcessInfo[] {
 
 export function children(pid: number): ProcessInfo[] {
   return allProcesses().filter((info) => info.ppid === pid);
+}
+
+/** Living processes whose working directory is this one. */
+export function processesIn(directory: string): ProcessInfo[] {
+  return allProcesses().filter(({ pid }) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === directory;
+    } catch {
+      return false; // gone meanwhile
+    }
+  });
 }
 
 /** Still the same process, and alive? */

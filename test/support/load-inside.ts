@@ -11,7 +11,12 @@ export interface InsideLoad extends AsyncDisposable {
   stop(): Promise<LoadReport>;
 }
 
-export async function startLoadInside(netns: string | undefined, options: LoadOptions): Promise<InsideLoad> {
+/** @param recordFile gets a line of JSON for each request, see `LoadRequest` */
+export async function startLoadInside(
+  netns: string | undefined,
+  options: LoadOptions,
+  recordFile?: string,
+): Promise<InsideLoad> {
   const dir = await tempDir("circus-load-");
   const outfile = dir.file("load.mjs");
   await build({
@@ -25,7 +30,7 @@ export async function startLoadInside(netns: string | undefined, options: LoadOp
   });
   const program = await startProgram(
     process.execPath,
-    [outfile, JSON.stringify(options)],
+    [outfile, JSON.stringify(options), ...(recordFile === undefined ? [] : [recordFile])],
     netns === undefined ? {} : { netns },
   );
   await program.waitForLine(/loading/);

@@ -29,6 +29,16 @@ interface LoadFailure {
   readonly reason: string;
 }
 
+/** One request, whatever came of it; wall ms. */
+export interface LoadRequest {
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** X-Worker of the answer; null: it failed. */
+  readonly worker: string | null;
+  /** Why it failed. */
+  readonly reason: string | null;
+}
+
 export interface LoadReport {
   readonly requests: number;
   readonly failures: readonly LoadFailure[];
@@ -101,7 +111,8 @@ function parseAnswer(bytes: Buffer): HttpAnswer {
   return { status, headers, body: body.toString("utf8") };
 }
 
-export function startLoad(options: LoadOptions): Load {
+/** @param onRequest is told of each request at its end */
+export function startLoad(options: LoadOptions, onRequest: (request: LoadRequest) => void = () => undefined): Load {
   const { port, host = "127.0.0.1", path = "/", workers = 8, timeoutMs = 30_000, pauseMs = 0, expect } = options;
   const begun = performance.now();
   const failures: LoadFailure[] = [];
@@ -113,18 +124,20 @@ export function startLoad(options: LoadOptions): Load {
 
   const one = async (): Promise<void> => {
     const since = performance.now();
+    let answeredBy: string | null = null;
+    let failure: string | null = null;
     try {
       const answer = await httpGet(host, port, path, timeoutMs);
       if (answer.status !== 200) throw new Error(`status ${answer.status}`);
       if (expect !== undefined && answer.body !== expect) throw new Error(`body ${JSON.stringify(answer.body)}`);
-      const worker = answer.headers.get("x-worker") ?? "";
-      byWorker.set(worker, (byWorker.get(worker) ?? 0) + 1);
+      answeredBy = answer.headers.get("x-worker") ?? "";
+      byWorker.set(answeredBy, (byWorker.get(answeredBy) ?? 0) + 1);
     } catch (error) {
-      failures.push({
-        atMs: Math.round(since - begun),
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      failure = error instanceof Error ? error.message : String(error);
+      failures.push({ atMs: Math.round(since - begun), reason: failure });
     }
+    const wall = (ms: number): number => performance.timeOrigin + ms;
+    onRequest({ startedMs: wall(since), endedMs: wall(performance.now()), worker: answeredBy, reason: failure });
     requests += 1;
     longestMs = Math.max(longestMs, performance.now() - since);
   };

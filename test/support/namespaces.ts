@@ -22,12 +22,18 @@ export interface Network extends AsyncDisposable {
   start(host: string, program: string, args?: readonly string[], options?: RunOptions): Promise<Program>;
   /** Packets from and to the host vanish, silently, as behind a dead cable; its own loopback still works. */
   cut(host: string): void;
+  /** So many kbit/s, both ways: what is more waits. */
+  slow(host: string, kbits: number): void;
+  /** Neither cut nor slow. */
   heal(host: string): void;
 }
 
-function ip(...args: string[]): void {
-  execFileSync(findProgram("ip") ?? "ip", args, { stdio: ["ignore", "ignore", "pipe"] });
+function execute(program: string, args: readonly string[]): void {
+  execFileSync(findProgram(program) ?? program, args, { stdio: ["ignore", "ignore", "pipe"] });
 }
+
+const ip = (...args: string[]): void => execute("ip", args);
+const tc = (...args: string[]): void => execute("tc", args);
 
 let answer: boolean | undefined;
 
@@ -93,6 +99,13 @@ export function createNetwork(names: readonly string[]): Network {
     if (host === undefined) throw new Error(`no host ${name} in this network`);
     return host;
   };
+  const endsOf = (name: string): readonly [string, string][] => {
+    const { netns, index } = find(name);
+    return [
+      [hub, `h${index}`],
+      [netns, "eth0"],
+    ];
+  };
   return {
     hosts,
     host: find,
@@ -101,7 +114,17 @@ export function createNetwork(names: readonly string[]): Network {
       startProgram(program, args, { ...options, netns: find(host).netns }),
     // Unplugged at the switch: the host keeps its carrier, so nothing tells it, nor a connection it has open.
     cut: (host) => ip("-n", hub, "link", "set", `h${find(host).index}`, "nomaster"),
-    heal: (host) => ip("-n", hub, "link", "set", `h${find(host).index}`, "master", "br0"),
+    slow(host, kbits) {
+      for (const [netns, device] of endsOf(host)) {
+        const rate = ["rate", `${kbits}kbit`, "burst", "8kb", "latency", "10s"];
+        tc("-n", netns, "qdisc", "replace", "dev", device, "root", "tbf", ...rate);
+      }
+    },
+    heal(host) {
+      ip("-n", hub, "link", "set", `h${find(host).index}`, "master", "br0");
+      // To the queue that a link has from its beginning.
+      for (const [netns, device] of endsOf(host)) tc("-n", netns, "qdisc", "replace", "dev", device, "root", "pfifo");
+    },
     [Symbol.asyncDispose]() {
       remove();
       untrack();

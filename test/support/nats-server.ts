@@ -29,6 +29,8 @@ export interface NatsServer extends AsyncDisposable {
   stop(): Promise<void>;
   /** Starts it again on the same store and port, stopping it first if it runs; ready when it resolves. */
   restart(): Promise<void>;
+  /** SIGSTOP and SIGCONT, for example; nothing where it does not run. */
+  signal(signal: NodeJS.Signals): void;
   /** Makes it read its configuration again (SIGHUP). */
   reload(): Promise<void>;
 }
@@ -85,6 +87,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
         await end("SIGTERM");
         await start();
       },
+      signal: (signal) => program?.kill(signal),
       async reload() {
         const before = program?.stderr.match(/Reloaded server configuration/g)?.length ?? 0;
         program?.kill("SIGHUP");
