@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { COLORS, type StreamConfig } from "../config/streams.ts";
 import { Capture } from "./capture.ts";
+import type { LineRest } from "./fifo-dir.ts";
 import { type Format, fancy, plain, timed } from "./prefix.ts";
 import type { Sink } from "./sink.ts";
 import { CLOSE_MS, type Lease, type SinkPool, type StreamOwner } from "./sink-pool.ts";
@@ -62,11 +63,12 @@ export class Channel {
 
   /**
    * @param readEnd owned from here on
+   * @param rest see {@link Capture}
    * @param onEnd nothing more comes, or is wanted
    */
-  attach(readEnd: number, pid: number, onEnd: () => void): Capture {
+  attach(readEnd: number, pid: number, rest: LineRest | null, onEnd: () => void): Capture {
     const capture: Capture = new Capture({
-      readEnd,
+      ...{ readEnd, rest },
       onPiece: (piece) => this.#lease.sink.write(this.#format(piece, pid), pid),
       onEnd: () => {
         this.#captures.delete(capture);
@@ -94,9 +96,16 @@ export class Channel {
     if (this.#captures.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
-  /** Reads no more; settles when what was read is out. */
-  async close(): Promise<void> {
-    for (const capture of [...this.#captures]) capture.close();
+  /**
+   * Reads no more; settles when what was read is out.
+   *
+   * @param isLeft another agent goes on with what is still written
+   */
+  async close(isLeft = false): Promise<void> {
+    for (const capture of [...this.#captures]) {
+      if (isLeft) capture.leave();
+      else capture.close();
+    }
     this.#unlisten();
     await this.#lease.release();
   }

@@ -69,6 +69,26 @@ describe("Outputs.adopt", () => {
     expect(told).toEqual([]);
   });
 
+  it("goes on in the middle of a line, for the agent that ends and for the one that is killed", async () => {
+    const { path, worker } = leftBehind("printf 'one\\ntw'; read -r _; printf o; read -r _; echo; echo three");
+    const [first, killed, last] = [agent(), agent(), agent()];
+    first.adopt(config(log), 1, { stdout: path, stderr: null });
+    await expect.poll(() => readFileSync(log, "utf8"), { timeout: 15_000 }).toBe("one\n");
+    await first.close(true);
+    expect(readFileSync(`${path}.rest`, "utf8")).toBe("tw");
+    killed.adopt(config(log), 1, { stdout: path, stderr: null });
+    worker.stdin?.write("\n");
+    await expect.poll(() => readFileSync(`${path}.rest`, "utf8"), { timeout: 15_000 }).toBe("two");
+    // Not as a kill would do it, but what is left is the same.
+    const exited = last.adopt(config(log), 1, { stdout: path, stderr: null });
+    await killed.close(true);
+    await end(worker);
+    exited();
+    await last.close();
+    expect(readFileSync(log, "utf8")).toBe("one\ntwo\nthree\n");
+    expect(fifos()).toEqual([]);
+  });
+
   it("does not leave a process to a full pipe where its file cannot be opened", async () => {
     const { path, worker } = leftBehind("read -r _");
     const outputs = agent();

@@ -7,7 +7,18 @@
  * F3  It is removed by whoever has taken all that is in it, at the latest by the next agent.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, closeSync, constants, mkdirSync, openSync, readdirSync, unlinkSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { escapeToken, type Logger, reasonOf } from "@circus-cluster/proto";
 import { mkfifo } from "../sockets/syscalls.ts";
@@ -35,19 +46,31 @@ export interface LeftFifo {
   readonly stream: StreamName;
 }
 
+/** Over a crash of the agent: bytes that are in no FIFO any more and in no sink yet. */
+export interface LineRest {
+  read(): Buffer;
+  /** @throws the system's error: ENOSPC … */
+  keep(more: Uint8Array): void;
+  drop(): void;
+}
+
 export class FifoDir {
   readonly #dir: string;
   readonly #ours = new Set<string>();
 
-  private constructor(dir: string) {
+  /** Where the state directory is. */
+  readonly device: number;
+
+  private constructor(dir: string, device: number) {
     this.#dir = dir;
+    this.device = device;
   }
 
   /** @throws the system's error where it can neither be found nor made */
   static open(stateDir: string): FifoDir {
     const dir = join(stateDir, FOLDER);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    return new FifoDir(dir);
+    return new FifoDir(dir, statSync(dir).dev);
   }
 
   /**
@@ -90,11 +113,18 @@ export class FifoDir {
   /** Nothing more is to come out of it. */
   remove(path: string): void {
     this.#ours.delete(path);
-    try {
-      unlinkSync(path);
-    } catch {
-      // Gone already, or the next agent tries again (F3).
-    }
+    this.restOf(path).drop();
+    tryUnlink(path); // else the next agent tries again (F3)
+  }
+
+  /** Beside the FIFO: the beginning of a line that was read from it and has no end yet. */
+  restOf(path: string): LineRest {
+    const file = `${path}.rest`;
+    return {
+      read: () => readIfThere(file),
+      keep: (more) => appendFileSync(file, more, { mode: MODE }),
+      drop: () => tryUnlink(file),
+    };
   }
 
   /** What nobody here reads; what is no FIFO of ours is not told of. */
@@ -123,6 +153,22 @@ export function openFifos(stateDir: string | null, log: Logger): FifoDir | null 
 export function watcherToken(watcher: string): string {
   const isShort = watcher !== "" && Buffer.byteLength(watcher) <= PLAIN_NAME_BYTES_MAX;
   return isShort ? escapeToken(watcher) : `=${createHash("sha256").update(watcher).digest("hex").slice(0, 32)}`;
+}
+
+function tryUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // gone already
+  }
+}
+
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** Without waiting for somebody who writes. */

@@ -2,7 +2,20 @@
  * A file that output is appended to. It is opened anew when its path no longer leads to it (an outside logrotate
  * has moved it away, or removed it), and rotated by the rule of its stream class. Only regular files are.
  */
-import { close, constants, fstat, fstatSync, ftruncate, open, openSync, type Stats, stat, write } from "node:fs";
+import {
+  close,
+  constants,
+  fstat,
+  fstatSync,
+  ftruncate,
+  open,
+  openSync,
+  type Stats,
+  stat,
+  statSync,
+  write,
+  writeSync,
+} from "node:fs";
 import { promisify } from "node:util";
 import type { Target } from "./sink.ts";
 
@@ -20,6 +33,11 @@ const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | cons
 const MODE = 0o666;
 /** After a rotation that failed the file goes on growing for so long. */
 const ROTATE_PAUSE_MS = 10_000;
+/** So much is written at once, where it may be. */
+const NOW_BYTES_MAX = 64 * 1024;
+/** A disk that took so long (and it was not just the CPU that was busy) is left to other threads for a while. */
+const SLOW_MS = 100;
+const SLOW_PAUSE_MS = 5000;
 const NEWLINE = 0x0a;
 
 /** What a {@link Rotation} sees of the file. */
@@ -45,6 +63,11 @@ export interface FileTargetOptions {
   readonly rotation: Rotation | null;
   /** Between two looks at whether the path still leads to the file; 0: before each write. */
   readonly checkEveryMs: number;
+  /**
+   * The device that this thread waits for anyway, since the agent's own state is there: what is on it is written at
+   * once. Null: there is none.
+   */
+  readonly ownDevice: number | null;
   readonly onRotated?: (movedTo: string | null) => void;
   readonly onRotationFailed?: (error: unknown) => void;
   /** Monotonic. */
@@ -61,6 +84,7 @@ export class FileTarget implements Target {
   #isAtLineStart = true;
   #checkedMs = Number.NEGATIVE_INFINITY;
   #noRotationBeforeMs = Number.NEGATIVE_INFINITY;
+  #notNowBeforeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: FileTargetOptions) {
     this.name = options.path;
@@ -89,6 +113,20 @@ export class FileTarget implements Target {
     return await this.#append(admitted < bytes.length ? bytes.subarray(0, admitted) : bytes);
   }
 
+  writeNow(bytes: Buffer): number {
+    const { rotation, ownDevice } = this.#options;
+    const fd = this.#fd;
+    const begunMs = this.#now();
+    if (fd === null || this.#stats === null || bytes.length > NOW_BYTES_MAX || begunMs < this.#notNowBeforeMs) return 0;
+    if (!this.#stats.isFile() || this.#stats.dev !== ownDevice || !this.#isInPlace(begunMs)) return 0;
+    const state = { size: this.#size, isAtLineStart: this.#isAtLineStart };
+    if (rotation !== null && rotation.admit(bytes, state) < bytes.length) return 0;
+    const written = writeSync(fd, bytes);
+    this.#count(bytes, written);
+    if (this.#now() - begunMs > SLOW_MS) this.#notNowBeforeMs = begunMs + SLOW_PAUSE_MS;
+    return written;
+  }
+
   reopen(): void {
     this.#checkedMs = Number.NEGATIVE_INFINITY;
   }
@@ -106,9 +144,23 @@ export class FileTarget implements Target {
   async #append(bytes: Buffer): Promise<number> {
     if (this.#fd === null) throw new Error("the file is closed");
     const { bytesWritten } = await call.write(this.#fd, bytes);
-    this.#size += bytesWritten;
-    if (bytesWritten > 0) this.#isAtLineStart = bytes[bytesWritten - 1] === NEWLINE;
+    this.#count(bytes, bytesWritten);
     return bytesWritten;
+  }
+
+  #count(bytes: Buffer, written: number): void {
+    this.#size += written;
+    if (written > 0) this.#isAtLineStart = bytes[written - 1] === NEWLINE;
+  }
+
+  /** False: it is to be opened anew first. */
+  #isInPlace(now: number): boolean {
+    if (now - this.#checkedMs < this.#options.checkEveryMs) return true;
+    const named = statSync(this.name, { throwIfNoEntry: false });
+    if (named === undefined || !isSame(named, this.#stats)) return false;
+    this.#size = named.size;
+    this.#checkedMs = now;
+    return true;
   }
 
   /** Others may write to it too: its size is read from time to time. */

@@ -32,6 +32,15 @@ export class LineCutter {
     this.#bytesMax = Math.max(CHAR_BYTES_MAX, bytesMax);
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** The beginning of a line, so far. */
+  get held(): Buffer {
+    return Buffer.concat(this.#held);
+  }
+
   /** @param chunk copied, so that its memory can be used again */
   push(chunk: Uint8Array): Piece | null {
     const end = chunk.lastIndexOf(NEWLINE) + 1;

@@ -53,6 +53,8 @@ const NO_PID = 0;
 export class Outputs {
   readonly #log: Logger;
   readonly #fifos: FifoDir | null;
+  /** Who reads no more leaves the FIFO to the next agent. */
+  #isLeft = false;
   readonly #pool: SinkPool;
   /** By watcher and stream. */
   readonly #channels = new Map<string, Channel>();
@@ -65,10 +67,13 @@ export class Outputs {
   constructor(bus: Pick<EventBus, "emit">, log: Logger, stateDir: string | null = null) {
     this.#log = log;
     this.#fifos = openFifos(stateDir, log);
-    this.#pool = new SinkPool(({ watcher, stream, log: own }, { file, movedTo, rotations }) => {
-      own.debug("log rotated", { stream, file, rotations });
-      bus.emit({ kind: "log_rotated", watcher, data: { stream, file, moved_to: movedTo, rotations } });
-    });
+    this.#pool = new SinkPool(
+      this.#fifos?.device ?? null,
+      ({ watcher, stream, log: own }, { file, movedTo, rotations }) => {
+        own.debug("log rotated", { stream, file, rotations });
+        bus.emit({ kind: "log_rotated", watcher, data: { stream, file, moved_to: movedTo, rotations } });
+      },
+    );
   }
 
   /** One line where a file cannot be opened: then nothing stays open that was not before. */
@@ -104,7 +109,7 @@ export class Outputs {
         begin: (pid) => {
           for (const part of all) {
             close(part.pipe.writeEnd);
-            part.capture = part.channel.attach(part.pipe.readEnd, pid, () => this.#remove(part.pipe.path));
+            part.capture = this.#attach(part.channel, part.pipe.readEnd, pid, part.pipe.path);
           }
         },
         exited: () => {
@@ -156,7 +161,7 @@ export class Outputs {
       const channel = this.#channelOr(watcher, stream, wanted);
       const readEnd = this.#fifos?.reopen(path);
       if (readEnd === undefined) return () => undefined;
-      const capture = channel.attach(readEnd, pid, () => this.#remove(path));
+      const capture = this.#attach(channel, readEnd, pid, path);
       return () => channel.exited(capture);
     } catch (error) {
       this.#log.error("cannot read the output of a process any more", { watcher, stream, reason: reasonOf(error) });
@@ -175,8 +180,13 @@ export class Outputs {
     }
   }
 
+  #attach(channel: Channel, readEnd: number, pid: number, path: string | null): Capture {
+    const rest = path === null ? null : (this.#fifos?.restOf(path) ?? null);
+    return channel.attach(readEnd, pid, rest, () => this.#remove(path));
+  }
+
   #remove(path: string | null): void {
-    if (path !== null) this.#fifos?.remove(path);
+    if (path !== null && !this.#isLeft) this.#fifos?.remove(path);
   }
 
   /** Whether a stream could be opened as it is configured; one line where not. */
@@ -218,7 +228,7 @@ export class Outputs {
       const channel = this.#channels.get(key);
       if (channel === undefined) continue;
       this.#channels.delete(key);
-      closing.push(channel.close());
+      closing.push(channel.close(this.#isLeft));
     }
     if (closing.length === 0) return;
     const all: Promise<void> = Promise.all([this.#closing.get(watcher), ...closing]).then(() => {
@@ -257,12 +267,17 @@ export class Outputs {
     this.#pool.reopen();
   }
 
-  /** Settles when everything is written, or given up. */
-  async close(): Promise<void> {
+  /**
+   * Settles when everything is written, or given up.
+   *
+   * @param isLeft processes live on: their FIFOs stay for the next agent
+   */
+  async close(isLeft = false): Promise<void> {
+    this.#isLeft = isLeft;
     for (const key of [...this.#channels.keys()]) this.rest(watcherOf(key));
     const left = [...this.#left];
     this.#left.clear();
-    await Promise.all([...this.#closing.values(), ...left.map((channel) => channel.close())]);
+    await Promise.all([...this.#closing.values(), ...left.map((channel) => channel.close(isLeft))]);
   }
 
   #channel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {

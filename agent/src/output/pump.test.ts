@@ -39,6 +39,31 @@ function world(patienceMs?: number) {
 }
 
 describe("Pump", () => {
+  it("writes at once where its target can, and the rest in order", async () => {
+    const { disk, pump, told } = world();
+    let room = 6;
+    const now = (bytes: Buffer): number => {
+      if (room < 0) throw Object.assign(new Error("EIO"), { code: "EIO" });
+      const part = bytes.subarray(0, room);
+      room -= part.length;
+      disk.written += part.toString();
+      return part.length;
+    };
+    Object.assign(disk, { writeNow: now });
+    pump.write(Buffer.from("one\n"), 1);
+    expect(disk.written).toBe("one\n");
+    pump.write(Buffer.from("two\n"), 1);
+    pump.write(Buffer.from("three\n"), 1);
+    expect(disk.written).toContain("one\ntw");
+    await pump.flush(1000);
+    room = -1;
+    pump.write(Buffer.from("four"), 1);
+    room = 100;
+    pump.write(Buffer.from("five\n"), 2);
+    await pump.close(1000);
+    expect([disk.written, told]).toEqual(["one\ntwo\nthree\nfour\nfive\n", []]);
+  });
+
   it("writes all in order, also where a write takes only a part", async () => {
     const { disk, pump } = world();
     disk.step = 3;

@@ -78,6 +78,8 @@ export class Pump implements Sink {
     if (this.#midLine !== null && this.#midLine !== pid) this.#push(NEWLINE);
     this.#push(bytes);
     this.#midLine = bytes.at(-1) === NEWLINE[0] ? null : pid;
+    if (this.#run === null) this.#writeNow();
+    if (this.#queue.length === 0) return;
     this.#gate();
     this.#run ??= this.#write();
   }
@@ -133,6 +135,20 @@ export class Pump implements Sink {
     if (isFull === this.#isFull) return;
     this.#isFull = isFull;
     for (const turned of this.#listeners) turned();
+  }
+
+  /** While nothing waits and nothing is wrong. */
+  #writeNow(): void {
+    if (this.#hold !== null || this.#failure !== null || this.#target.writeNow === undefined) return;
+    const batch = this.#take();
+    let written = 0;
+    try {
+      written = this.#target.writeNow(batch);
+    } catch {
+      // what is wrong is for the next attempt to find out, and to say
+    }
+    this.#done += written;
+    if (written < batch.length) this.#queue.unshift(batch.subarray(written));
   }
 
   /** Never rejects. */

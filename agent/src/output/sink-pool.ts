@@ -51,10 +51,13 @@ export interface Lease {
 
 export class SinkPool {
   readonly #tell: (owner: StreamOwner, note: RotationNote) => void;
+  readonly #ownDevice: number | null;
   readonly #entries = new Map<string, Entry>();
   #lastOwn = 0;
 
-  constructor(tell: (owner: StreamOwner, note: RotationNote) => void) {
+  /** @param ownDevice see {@link FileTarget} */
+  constructor(ownDevice: number | null, tell: (owner: StreamOwner, note: RotationNote) => void) {
+    this.#ownDevice = ownDevice;
     this.#tell = tell;
   }
 
@@ -108,6 +111,7 @@ export class SinkPool {
       path,
       rotation: rotationOf(config),
       checkEveryMs: config.class === "WatchedFileStream" ? 0 : CHECK_MS,
+      ownDevice: this.#ownDevice,
       onRotated: this.#teller(path, owner),
       onRotationFailed: (error) => owner.log.error("cannot rotate log", { file: path, reason: reasonOf(error) }),
     });

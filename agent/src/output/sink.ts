@@ -5,6 +5,13 @@ export interface Target {
   readonly name: string;
   /** Writes some of the bytes from their beginning and resolves with how many; rejects where it wrote none. */
   write(bytes: Buffer): Promise<number>;
+  /**
+   * As `write`, but at once, where nothing is in the way of that; 0: `write` it. Then what a process wrote is in the
+   * file a moment after it was read, whatever becomes of the agent.
+   *
+   * @throws as the system says, with nothing written
+   */
+  writeNow?(bytes: Buffer): number;
   /** The next write opens its file anew. */
   reopen(): void;
   close(): Promise<void>;

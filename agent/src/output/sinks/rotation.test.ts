@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -38,6 +39,7 @@ interface Written {
 
 function open(rotation: Rotation, path = freshPath()): Written {
   const moved: (string | null)[] = [];
+  let writes = 0;
   const onRotationFailed = (error: unknown): void => {
     throw error;
   };
@@ -45,11 +47,16 @@ function open(rotation: Rotation, path = freshPath()): Written {
     path,
     rotation,
     checkEveryMs: 100,
+    ownDevice: statSync(dir).dev,
     onRotated: (to) => moved.push(to),
     onRotationFailed,
   });
   const write = async (text: string | Buffer): Promise<void> => {
-    for (let rest = Buffer.from(text as string); rest.length > 0; ) rest = rest.subarray(await target.write(rest));
+    // Every other time at once, where that may be: the two ways are to mix as they like.
+    for (let rest = Buffer.from(text as string); rest.length > 0; ) {
+      const now = ++writes % 2 === 0 ? target.writeNow(rest) : 0;
+      rest = rest.subarray(now > 0 ? now : await target.write(rest));
+    }
   };
   return { path, moved, target, write };
 }
@@ -135,7 +142,7 @@ describe("SizeRotation", () => {
     const failures: unknown[] = [];
     mkdirSync(`${path}.1`); // in the way
     const target = FileTarget.open({
-      ...{ path, rotation: new SizeRotation(4, 1), checkEveryMs: 100 },
+      ...{ path, rotation: new SizeRotation(4, 1), checkEveryMs: 100, ownDevice: null },
       onRotationFailed: (error) => failures.push(error),
     });
     for (const text of ["aaa\n", "bbb\n", "ccc\n"]) await target.write(Buffer.from(text));
@@ -256,5 +263,46 @@ describe("TimeRotation", () => {
     expect(names(path)).toEqual(["f", "f.2024050510.1", "f.2024050510.2", "f.notes"]);
     expect(readFileSync(`${path}.2024050510.2`, "utf8")).toBe("a\n");
     expect(statSync(path).size).toBe(2);
+  });
+});
+
+describe("FileTarget.writeNow", () => {
+  const now = (path: string, ownDevice: number | null) =>
+    FileTarget.open({ path, rotation: null, checkEveryMs: 0, ownDevice });
+
+  it("writes at once, but not to a file that was moved away, on another device, or more than a little", async () => {
+    const path = freshPath();
+    const { dev } = statSync(dir);
+    const target = now(path, dev);
+    expect(target.writeNow(Buffer.from("one\n"))).toBe(4);
+    expect(target.writeNow(Buffer.alloc(1024 * 1024))).toBe(0);
+    renameSync(path, `${path}.moved`);
+    expect(target.writeNow(Buffer.from("two\n"))).toBe(0);
+    await target.write(Buffer.from("two\n"));
+    expect(target.writeNow(Buffer.from("three\n"))).toBe(6);
+    await target.close();
+    expect(target.writeNow(Buffer.from("four\n"))).toBe(0);
+    expect([readFileSync(`${path}.moved`, "utf8"), readFileSync(path, "utf8")]).toEqual(["one\n", "two\nthree\n"]);
+    for (const device of [null, dev + 1]) {
+      const other = now(path, device);
+      expect(other.writeNow(Buffer.from("x"))).toBe(0);
+      await other.close();
+    }
+  });
+
+  it("leaves a disk that was slow to the others for a while", async () => {
+    let [ms, tookMs] = [0, 150];
+    const { dev } = statSync(dir);
+    const path = freshPath();
+    const target = FileTarget.open({
+      ...{ path, rotation: null, checkEveryMs: 1000, ownDevice: dev },
+      now: () => (ms += tookMs), // each look at the clock
+    });
+    expect(target.writeNow(Buffer.from("a"))).toBe(1);
+    tookMs = 1;
+    expect(target.writeNow(Buffer.from("b"))).toBe(0);
+    ms += 6000;
+    expect(target.writeNow(Buffer.from("b"))).toBe(1);
+    await target.close();
   });
 });
