@@ -139,7 +139,7 @@ try {
     start: benchStart,
     requests: benchRequests,
     cold: benchCold,
-    rest: benchRest,
+    rest: (all: readonly Supervisor[]) => benchRest(all, dir, process.cwd()),
     fleet: benchFleet,
     ingest: benchIngest,
     history: benchHistory,

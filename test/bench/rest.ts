@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Row, ratio, table, workersOf } from "./measure.ts";
-import type { Supervisor } from "./supervisors.ts";
+import { inFleet, type Supervisor } from "./supervisors.ts";
 
 const WORKERS = 100;
 const IDLE_MS = Number(process.env["BENCH_IDLE_MS"] ?? 20_000);
@@ -47,11 +47,19 @@ async function atRest(supervisor: Supervisor): Promise<Rest> {
   return { name: supervisor.name, freshMiB, churnedMiB, cpuPercent };
 }
 
-export async function benchRest(list: readonly Supervisor[]): Promise<string> {
+/**
+ * @param dir for files of the fleet
+ * @param root of the project
+ */
+export async function benchRest(list: readonly Supervisor[], dir: string, root: string): Promise<string> {
   const rests: Rest[] = [];
-  for (const supervisor of list) {
+  const measure = async (supervisor: Supervisor): Promise<void> => {
     console.error(`at rest: ${supervisor.name}`);
     rests.push(await atRest(supervisor));
+  };
+  for (const [i, supervisor] of list.entries()) {
+    await measure(supervisor);
+    if (i === 0) await inFleet(dir, root, measure);
   }
   const ours = rests[0]?.freshMiB ?? Number.NaN;
   const rows = rests.map(({ name, freshMiB, churnedMiB, cpuPercent }): Row => {

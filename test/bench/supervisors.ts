@@ -6,6 +6,8 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { startNatsServer } from "../support/nats-server.ts";
+import { startProgram } from "../support/process.ts";
 import { until, workersOf } from "./measure.ts";
 
 export interface Supervisor {
@@ -63,7 +65,8 @@ export async function ended(child: ChildProcess, signal: NodeJS.Signals = "SIGTE
   clearTimeout(late);
 }
 
-function ourIni(n: number, endpoint: number, pubsub: number, stateDir: string): string {
+/** @param more sections, line by line */
+function ourIni(n: number, endpoint: number, pubsub: number, stateDir: string, more: readonly string[]): string {
   return [
     "[circus]",
     "check_delay = 5",
@@ -75,8 +78,15 @@ function ourIni(n: number, endpoint: number, pubsub: number, stateDir: string): 
     `numprocesses = ${n}`,
     "copy_env = True",
     "graceful_timeout = 2",
+    ...more,
     "",
   ].join("\n");
+}
+
+interface CircusOptions {
+  readonly ours: boolean;
+  /** Further lines of its file. @default none */
+  readonly more?: readonly string[];
 }
 
 /** circusd of this project, and with a checkout of Circus the Python one: they read the same file. */
@@ -85,7 +95,7 @@ function circus(
   dir: string,
   command: readonly string[],
   status: readonly string[],
-  ours: boolean,
+  { ours, more = [] }: CircusOptions,
 ): Supervisor {
   return {
     name,
@@ -93,7 +103,7 @@ function circus(
       const [endpoint, pubsub] = [await freePort(), await freePort()];
       mkdirSync(dir, { recursive: true });
       const ini = join(dir, `${name}.ini`);
-      writeFileSync(ini, ourIni(n, endpoint, pubsub, ours ? join(dir, "state") : ""));
+      writeFileSync(ini, ourIni(n, endpoint, pubsub, ours ? join(dir, "state") : "", more));
       const [file = "", ...args] = command;
       const child = spawn(file, [...args, ini], { env: pythonEnv(), stdio: "ignore" });
       await started(child, child.pid ?? 0, n, name);
@@ -105,6 +115,26 @@ function circus(
       };
     },
   };
+}
+
+function ours(dir: string, root: string): Supervisor {
+  const bin = (name: string) => join(root, "node_modules/.bin", name);
+  return circus("ours", dir, [bin("circusd")], [bin("circusctl")], { ours: true });
+}
+
+/** Ours as a member of a fleet of one, with a broker and a controller beside it while `use` runs. */
+export async function inFleet<T>(dir: string, root: string, use: (supervisor: Supervisor) => Promise<T>): Promise<T> {
+  const bin = (name: string) => join(root, "node_modules/.bin", name);
+  const home = join(dir, "fleet");
+  mkdirSync(home, { recursive: true });
+  await using server = await startNatsServer();
+  const fleet = [`nats_url = ${server.url}`, "fleet = main"];
+  const ini = join(home, "controller.ini");
+  writeFileSync(ini, ["[controller]", ...fleet, `state_dir = ${join(home, "controller")}`, ""].join("\n"));
+  await using controller = await startProgram("circus-controller", [ini]);
+  await controller.waitForLine(/reading events/, 60_000);
+  const more = ["[fleet]", ...fleet, "host = one"];
+  return await use(circus("ours, in a fleet", home, [bin("circusd")], [bin("circusctl")], { ours: true, more }));
 }
 
 /** For programs of the checkout of Circus, if there is one. */
@@ -216,11 +246,10 @@ export function pythonCircus(module: string): readonly string[] | null {
 export function supervisors(dir: string, root: string): { list: Supervisor[]; missing: string[] } {
   const list: Supervisor[] = [];
   const missing: string[] = [];
-  const bin = (name: string) => join(root, "node_modules/.bin", name);
-  list.push(circus("ours", dir, [bin("circusd")], [bin("circusctl")], true));
+  list.push(ours(dir, root));
   const [daemon, status] = [pythonCircus("circusd"), pythonCircus("circusctl")];
   if (daemon === null || status === null) missing.push("Circus (set CIRCUS_SRC to a checkout)");
-  else list.push(circus("circusd (Python)", dir, daemon, status, false));
+  else list.push(circus("circusd (Python)", dir, daemon, status, { ours: false }));
   try {
     execFileSync("supervisord", ["--version"], { stdio: "ignore" });
     list.push(supervisord(dir));

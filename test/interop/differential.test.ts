@@ -88,7 +88,8 @@ function wantedTyped(row: Row, { daemon, ctl }: Sides): readonly Partial<Typed>[
   if (otherwise === "any") return "any";
   const isOnlyOut = "out" in otherwise && !("code" in otherwise) && !("err" in otherwise);
   const theirs = { ...otherwise, ...(isOnlyOut ? { err: "", code: 0 } : {}) };
-  return daemon === ctl ? [theirs] : [ours, theirs];
+  const { mixed } = row.circus ?? {};
+  return daemon === ctl ? [theirs] : [ours, theirs, ...(mixed === undefined ? [] : [mixed])];
 }
 
 function title({ ask, frames, line }: Row, isTyped: boolean): string {

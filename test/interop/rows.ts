@@ -15,6 +15,8 @@ interface Otherwise {
   /** `"any"`: not looked at. */
   readonly reply?: Reply | null | "any";
   readonly typed?: Partial<Typed> | "any";
+  /** What is left where one side is ours, if it is neither `typed` nor what ours alone leave. */
+  readonly mixed?: Partial<Typed>;
   /** It is not even asked of circusd: afterwards it would not be in order. */
   readonly isHarmful?: true;
 }

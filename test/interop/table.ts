@@ -620,7 +620,12 @@ const SIGNALS: readonly Row[] = [
     reply: fail(6, "program nope not found"),
     line: "kill nope --waiting",
     typed: refused("program nope not found"),
-    circus: { why: `${D16}; and errno 6 says why`, reply: fail(6, "server error"), typed: out("ok") },
+    circus: {
+      why: `${D16}; and errno 6 says why`,
+      reply: fail(6, "server error"),
+      typed: out("ok"),
+      mixed: refused("server error"), // our circusctl sends the flag, circusd answers as it does
+    },
   },
   {
     ask: ["kill", { name: "dummy", signum: "!" }],
