@@ -10,9 +10,11 @@ const NOT_ON_NODE_20 = ["AsyncDisposableStack", "DisposableStack"].map((name) =>
 const PURE = [
   "proto/src/**/*.ts",
   "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,streams,own-sockets,log-output,multicast,hooks}.ts",
-  "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin,hooks,answers,stop}.ts",
+  "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin,hooks,answers,stop,adoption}.ts",
   "agent/src/{options,config/lifecycle,health/judge,health/messages,systemd/messages}.ts",
   "agent/src/arbiter/descriptor-budget.ts",
+  "agent/src/journal/{records,changes,copied-env,table}.ts",
+  "agent/src/adopt/{survey,legacy,plan}.ts",
   "agent/src/process/{argv,proc-stat,proc-net}.ts",
   "agent/src/sockets/ip.ts",
   "agent/src/stats/{series,subscriptions}.ts",

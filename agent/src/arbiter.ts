@@ -16,40 +16,39 @@ import {
   VERSION,
 } from "@circus-cluster/proto";
 import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts";
-import { type Foundation, layFoundation } from "./arbiter/foundation.ts";
+import { type Foundation, layFoundation, type Succession } from "./arbiter/foundation.ts";
+import { adoptAll, leaveAll, tellEnded } from "./arbiter/handover.ts";
 import { Intents } from "./arbiter/intents.ts";
 import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./arbiter/membership.ts";
 import { serveNumbers } from "./arbiter/numbers.ts";
 import { Orders } from "./arbiter/orders.ts";
-import { reconfigure } from "./arbiter/reconfigure.ts";
 import { reloadProblem } from "./arbiter/reload-problem.ts";
+import { Reloads } from "./arbiter/reloads.ts";
 import { createSpawner } from "./arbiter/spawner.ts";
 import { realWatcherDeps } from "./arbiter/watcher-deps.ts";
 import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
-import { formatDiagnostics } from "./config/check.ts";
-import type { ConfigPlan } from "./config/diff.ts";
 import type { AgentConfig, CircusSection, LoadResult, WatcherConfig } from "./config/types.ts";
 import type { CircusEvent, EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
+import { joinFleet } from "./fleet/join.ts";
 import { NotifyHub } from "./health/notify.ts";
 import { HookHost } from "./hooks/host.ts";
 import { showArbiter } from "./hooks/view.ts";
 import { Outputs } from "./output/outputs.ts";
 import type { OutputQueue } from "./output/sinks/queue.ts";
 import { ownDescriptors } from "./process/inherited.ts";
-import { childrenOf, descendantsOf, sendSignal } from "./process/signals.ts";
+import { childrenOf, descendantsOf } from "./process/signals.ts";
 import type { HandedSocket } from "./sockets/handed.ts";
 import type { SocketItem } from "./sockets/registry.ts";
 import type { ResourceLimit } from "./sockets/syscalls.ts";
 import { GONE, type Known, type ProcessRecord, StatsSampler } from "./stats/sampler.ts";
-import type { ServiceManager } from "./systemd/manager.ts";
 import type { ByHand, Cause, ReloadOptions, WatcherControl } from "./watcher/api.ts";
 import { NOBODY } from "./watcher/state.ts";
 
-export interface ArbiterOptions {
+export interface ArbiterOptions extends Succession {
   readonly config: AgentConfig;
   readonly log: Logger;
   /** Descriptor limit of the workers; null: the agent's own. */
@@ -58,10 +57,6 @@ export interface ArbiterOptions {
   readonly reload: (() => LoadResult) | null;
   /** Takes up what `reloadconfig` changed of the program itself, if anything: `loglevel`, `umask`. @default nothing */
   readonly applyCircus?: ((circus: CircusSection, changed: readonly string[]) => void) | undefined;
-  /** Listening sockets that are open already; those that no section wants are closed. @default none */
-  readonly handed?: readonly HandedSocket[];
-  /** Keeps the sockets, and is told of reloads and of the end. @default nobody */
-  readonly manager?: ServiceManager | null;
 }
 
 /** How an arbiter's life ended; `restart` brings the configuration for the next one. */
@@ -78,7 +73,7 @@ const DEMAND_PAUSE_MS = 5000;
 export class Arbiter implements AgentView {
   readonly log: Logger;
   readonly bus: EventBus;
-  readonly processes: ProcessAccess = { send: sendSignal, childrenOf, descendantsOf };
+  readonly processes: ProcessAccess;
   /** Settles when everything is closed. */
   readonly ended: Promise<ArbiterEnd>;
   readonly #options: ArbiterOptions;
@@ -95,8 +90,7 @@ export class Arbiter implements AgentView {
   readonly #hooks: HookHost;
   /** Watchers and sockets as the file said last, the rest as it holds. */
   #config: AgentConfig;
-  /** Settles when the last reload of the configuration is done. */
-  #reloading: Promise<unknown> = Promise.resolve();
+  readonly #reloads: Reloads;
   readonly #listeners = new Set<(event: CircusEvent) => void>();
   #fleetDoor: FleetDoor | null = null;
   #resolveEnded!: (end: ArbiterEnd) => void;
@@ -106,7 +100,7 @@ export class Arbiter implements AgentView {
   private constructor(options: ArbiterOptions, foundation: Foundation) {
     this.#options = options;
     this.#foundation = foundation;
-    this.#config = options.config;
+    this.#config = foundation.inheritance.plan.base;
     this.log = options.log;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -124,16 +118,22 @@ export class Arbiter implements AgentView {
     });
     this.#outputs = new Outputs(this.bus, this.log, foundation.stateDir);
     this.#intents = Intents.open(foundation.stateDir, this.log);
-    this.#notifyHub = new NotifyHub(this.log);
+    this.#notifyHub = new NotifyHub(foundation.readable);
     this.#hooks = new HookHost({
       ...{ python: this.config.circus.python, wall: () => clock.wall(), log: this.log },
       arbiter: () => showArbiter(this.config.circus, process.pid, this.#watchers.all()),
     });
-    const spawn = createSpawner(sockets, this.#outputs, options.nofile);
-    const shared = { sockets, spawn, hub: this.#notifyHub, hooks: this.#hooks, bus: this.bus };
+    const { journal, processes, plan } = foundation.inheritance;
+    this.processes = { send: processes.send, childrenOf, descendantsOf };
+    const shared = {
+      ...{ sockets, processes, outputs: this.#outputs, hub: this.#notifyHub, hooks: this.#hooks, bus: this.bus },
+      spawn: createSpawner(sockets, this.#outputs, options.nofile, journal),
+      run: createSpawner(sockets, this.#outputs, options.nofile),
+    };
+    journal.onFailure((reason) => this.bus.emit({ kind: "journal_failed", watcher: null, data: { reason } }));
     this.#watchers = new WatcherSet({
       depsOf: (log) => realWatcherDeps({ ...shared, log }),
-      ...{ sockets, outputs: this.#outputs, log: this.log },
+      ...{ sockets, outputs: this.#outputs, log: this.log, journal, readable: foundation.readable },
       intents: this.#intents,
       now: () => clock.monotonic(),
       demandPauseMs: () => Math.max(0, this.config.circus.checkDelayS) * 1000 || DEMAND_PAUSE_MS,
@@ -143,7 +143,20 @@ export class Arbiter implements AgentView {
       watchers: this.#watchers,
       warmupMs: () => this.config.circus.warmupDelayS * 1000,
     });
-    for (const config of this.config.watchers) this.#watchers.add(config);
+    for (const config of this.config.watchers) {
+      const { isAdded = false, config: current } = plan.heirs.get(config.name)?.entry ?? {};
+      this.#watchers.add(config, isAdded, current);
+    }
+    this.#reloads = new Reloads({
+      ...{ ...this.#membership, sockets, journal, log: this.log, read: options.reload },
+      config: () => this.#config,
+      apply: (config, changed) => {
+        this.#config = config;
+        options.applyCircus?.(config.circus, changed);
+      },
+      problemOf: (next, change) => reloadProblem(next, change, this.#descriptors, this.#outputs),
+      checkAlive: () => this.#checkAlive(),
+    });
     this.#dispatch = createDispatch(this);
   }
 
@@ -153,37 +166,44 @@ export class Arbiter implements AgentView {
    * @throws CircusError or SocketError with one line; nothing stays open.
    */
   static async open(options: ArbiterOptions): Promise<Arbiter> {
-    const { config, log, handed = [], manager } = options;
-    const forget = async (closed: readonly HandedSocket[]) => await manager?.forget(closed);
-    const foundation = await layFoundation(config, { handed, forget }, clock, log);
+    const { config, log, manager } = options;
+    const foundation = await layFoundation(config, options, clock, log);
+    const giveUp = async (problem: string, cause?: unknown): Promise<never> => {
+      foundation.leaveSockets();
+      await foundation[Symbol.asyncDispose]();
+      throw new CircusError("os", problem, { cause });
+    };
     const problem = budgetProblem(config.watchers, ownDescriptors());
-    if (problem !== null) await foundation[Symbol.asyncDispose]();
-    if (problem !== null) throw new CircusError("os", problem);
+    if (problem !== null) return await giveUp(problem);
     const arbiter = new Arbiter(options, foundation);
     try {
-      await arbiter.#joinFleet();
+      arbiter.#fleetDoor = await joinFleet(arbiter, arbiter.#dispatch, foundation.fleet, clock);
       manager?.keep(foundation.sockets.all());
       return arbiter;
     } catch (error) {
-      await foundation[Symbol.asyncDispose]();
-      throw new CircusError("os", `[fleet] ${reasonOf(error)}`, { cause: error });
+      return await giveUp(`[fleet] ${reasonOf(error)}`, error);
     }
   }
 
   /** Answers commands from now on and starts the watchers; does not wait for them. */
   start(): void {
-    const { door, sockets } = this.#foundation;
+    const { door, sockets, inheritance, ended } = this.#foundation;
     this.bus.emit({ kind: "agent_started", watcher: null, data: { version: VERSION, pid: process.pid } });
     for (const socket of sockets.list()) this.bus.emit({ kind: "socket_bound", watcher: null, data: { ...socket } });
     door.serve(this.#dispatch);
     serveNumbers(this.#foundation, this, () => this.#fleetDoor?.isConnected === true);
     this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.watchers().length });
+    tellEnded(ended, this.bus);
+    const carried = adoptAll(inheritance, this.#watchers, this.bus, this.log);
     // Each failure is logged by its watcher.
     this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));
-    const wanted = this.watchers().filter((watcher) => watcher.intent === null);
+    const wanted = this.watchers().filter((watcher) => watcher.intent === null && !carried.has(watcher));
     const running = new Set(wanted.flatMap(({ config }) => (config.autostart ? [config.name] : [])));
-    this.#outputs.sweep(this.config.watchers, (name) => running.has(name));
+    const isKept = (name: string): boolean =>
+      running.has(name) || [...carried].some(({ config, status }) => config.name === name && status !== "stopped");
+    this.#outputs.sweep(this.config.watchers, isKept);
     this.startMany(wanted, NOBODY).catch((error: unknown) => this.log.debug("start", { reason: reasonOf(error) }));
+    if (inheritance.plan.isChanged) this.#reloads.catchUp(inheritance.plan.wanted);
   }
 
   get config(): AgentConfig {
@@ -272,46 +292,17 @@ export class Arbiter implements AgentView {
     return removeWatcher(this.#membership, watcher, isLeft, cause);
   }
 
-  /** One after another: each finds what the last has left. */
   reloadConfig(cause: Cause): Promise<readonly string[]> {
     const { manager } = this.#options;
     const { sockets } = this.#foundation;
-    const work = () => this.#reloadConfig(cause);
-    const run = this.#reloading.then(() => manager?.whileReloading(() => sockets.all(), work) ?? work());
-    this.#reloading = run.catch(() => undefined);
-    return run;
-  }
-
-  async #reloadConfig(cause: Cause): Promise<readonly string[]> {
-    this.#checkAlive();
-    const next = this.#read();
-    const world = {
-      ...{ ...this.#membership, sockets: this.#foundation.sockets, log: this.log },
-      apply: (config: AgentConfig, changed: readonly string[]) => {
-        this.#config = config;
-        this.#options.applyCircus?.(config.circus, changed);
-      },
-      problemOf: (plan: ConfigPlan) => reloadProblem(next, plan, this.#descriptors, this.#outputs),
-      checkAlive: () => this.#checkAlive(),
-    };
-    const deferred = await reconfigure(world, this.#config, next, cause);
-    if (deferred.length > 0) this.log.warning("in effect only after a restart of circusd", { keys: deferred.join() });
-    return deferred;
+    const work = () => this.#reloads.reload(cause);
+    return manager?.whileReloading(() => sockets.all(), work) ?? work();
   }
 
   async restartAgent(cause: Cause): Promise<void> {
     // Without a file there is nothing to begin anew from.
     if (this.#options.reload === null) await this.restartMany(this.watchers(), cause);
-    else await this.#finish({ kind: "restart", config: this.#read(), handed: [] }, cause);
-  }
-
-  /** @throws CircusError `failed` with all mistakes in one line */
-  #read(): AgentConfig {
-    if (this.#options.reload === null) throw new CircusError("failed", "this agent was not made from a file");
-    const { config, diagnostics } = this.#options.reload();
-    if (config !== null) return config;
-    const errors = diagnostics.filter(({ severity }) => severity === "error");
-    throw new CircusError("failed", formatDiagnostics(errors, process.cwd()).join("; "));
+    else await this.#finish({ kind: "restart", config: this.#reloads.read(), handed: [] }, cause);
   }
 
   get #membership(): Parameters<typeof addWatcher>[0] {
@@ -340,8 +331,13 @@ export class Arbiter implements AgentView {
     return () => void this.#listeners.delete(listener);
   }
 
-  async quit(cause: Cause): Promise<void> {
-    await this.#finish({ kind: "quit", failure: null }, cause);
+  async quit(cause: Cause, leavesWorkers = false): Promise<void> {
+    await this.#finish({ kind: "quit", failure: null }, cause, leavesWorkers);
+  }
+
+  get leaveProblem(): string | null {
+    const { isKept } = this.#foundation.inheritance.journal;
+    return isKept ? null : "workers cannot be kept without a state directory: set 'state_dir' in [circus]";
   }
 
   /** `on_failed = quit`. */
@@ -352,17 +348,23 @@ export class Arbiter implements AgentView {
   }
 
   /** A quit beats a restart that is under way, and of two quits the first holds. */
-  #finish(end: ArbiterEnd, cause: Cause): Promise<void> {
+  #finish(end: ArbiterEnd, cause: Cause, leavesWorkers = false): Promise<void> {
     if (this.#end?.kind !== "quit") this.#end = end;
-    this.#stopping ??= this.#stopAndClose(cause);
+    this.#stopping ??= this.#stopAndClose(cause, leavesWorkers);
     return this.#stopping;
   }
 
-  /** Settles when all watchers are stopped, so that whoever waits is answered before the doors close. */
-  async #stopAndClose(cause: Cause): Promise<void> {
+  /** Settles when all watchers are stopped, or left, so that whoever waits is answered before the doors close. */
+  async #stopAndClose(cause: Cause, leavesWorkers: boolean): Promise<void> {
     if (this.#end?.kind === "quit") this.#options.manager?.stopping();
     this.#orders.close();
     this.#watchers.closeDemand();
+    if (leavesWorkers) {
+      await leaveAll(this.#watchers, this.#orders, cause, this.bus, this.log);
+      this.#foundation.leaveSockets();
+      void this.#close(true);
+      return;
+    }
     this.log.info("stopping all watchers", { actor: cause.actor ?? undefined });
     try {
       await this.stopMany(null, cause);
@@ -370,31 +372,21 @@ export class Arbiter implements AgentView {
       this.log.error("a watcher did not stop", { reason: reasonOf(error) });
     }
     this.bus.emit({ kind: "agent_stopped", watcher: null, actor: cause.actor ?? undefined, data: {} });
-    void this.#close();
+    this.#foundation.inheritance.journal.end(this.log);
+    void this.#close(false);
   }
 
-  async #close(): Promise<void> {
+  async #close(leavesWorkers: boolean): Promise<void> {
     try {
       await this.#fleetDoor?.close();
-      this.#notifyHub.close();
+      this.#notifyHub.close(leavesWorkers);
       this.#hooks.close();
-      await this.#outputs.close();
+      await this.#outputs.close(leavesWorkers);
       if (this.#end?.kind === "restart") this.#end = { ...this.#end, handed: this.#foundation.sockets.handOver() };
       await this.#foundation[Symbol.asyncDispose]();
     } catch (error) {
       this.log.error("not everything could be closed", { reason: reasonOf(error) });
     }
     this.#resolveEnded(this.#end ?? { kind: "quit", failure: null });
-  }
-
-  /** Looks for NATS in the background. Loaded by need: a plain single host pays nothing for it. */
-  async #joinFleet(): Promise<void> {
-    const { fleet: place } = this.#foundation;
-    const { fleet: config } = this.config;
-    if (config === null || place === null) return;
-    const { startFleetDoor } = await import("./fleet/door.ts");
-    const shared = { bus: this.bus, log: this.log, clock };
-    const asked = { dispatch: this.#dispatch, snapshot: () => this.snapshot() };
-    this.#fleetDoor = startFleetDoor({ config, stateDir: place.stateDir, outbox: place.outbox, ...asked, ...shared });
   }
 }

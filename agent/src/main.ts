@@ -81,7 +81,8 @@ async function run(options: RunOptions, nofile: ResourceLimit | null, background
       background?.ready();
       manager.ready();
     };
-    return await live({ config, log, nofile, path: options.configPath, onBound, applyCircus, manager });
+    const { configPath: path, isAdoptionRefused } = options;
+    return await live({ config, log, nofile, path, onBound, applyCircus, isAdoptionRefused, manager });
   } catch (error) {
     const isBug = !isCircusError(error) && !(error instanceof SocketError);
     complain((isBug && error instanceof Error ? error.stack : undefined) ?? reasonOf(error));
@@ -109,19 +110,20 @@ interface Life {
   /** Called when all is bound, before the first worker. */
   readonly onBound: () => void;
   readonly applyCircus: ArbiterOptions["applyCircus"];
+  readonly isAdoptionRefused: boolean;
   readonly manager: ServiceManager;
 }
 
 /** One arbiter after another, until one ends for good. Resolves with the exit code. */
-async function live({ config: first, path, log, nofile, onBound, applyCircus, manager }: Life): Promise<number> {
+async function live({ config: first, path, log, onBound, ...life }: Life): Promise<number> {
+  const { manager } = life;
   const { logger } = log;
   let failure: string | null = null;
   const signals = new ProcessSignals(logger, () => log.reopen());
   let handed = manager.handed();
   for (let config: AgentConfig | null = first; config !== null && !signals.hasQuit; ) {
     const reload = (): LoadResult => loadConfig(path);
-    const given = { handed, manager };
-    const arbiter: Arbiter = await Arbiter.open({ config, log: logger, nofile, reload, applyCircus, ...given });
+    const arbiter: Arbiter = await Arbiter.open({ ...life, config, log: logger, reload, handed, keepsState: true });
     onBound();
     using _status = followWatchers(manager, arbiter);
     arbiter.start();

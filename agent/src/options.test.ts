@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { HELP, type Options, parseOptions, USAGE } from "./options.ts";
 
 function run(part: Partial<Extract<Options, { kind: "run" }>>): Options {
-  return { kind: "run", configPath: "c.ini", loglevel: null, logoutput: null, pidfile: null, isDaemon: false, ...part };
+  const plain = { loglevel: null, logoutput: null, pidfile: null, isDaemon: false, isAdoptionRefused: false };
+  return { kind: "run", configPath: "c.ini", ...plain, ...part };
 }
 
 test.each<[argv: string, expected: Options]>([
@@ -15,6 +16,7 @@ test.each<[argv: string, expected: Options]>([
     "--log-output syslog:///dev/log?daemon --log-level CRITICAL c.ini",
     run({ logoutput: "syslog:///dev/log?daemon", loglevel: "critical" }),
   ],
+  ["--no-adopt c.ini", run({ isAdoptionRefused: true })],
   ["--logger-config default --daemon c.ini", run({ isDaemon: true })],
   ["-- -odd.ini", run({ configPath: "-odd.ini" })],
   ["--check c.ini", { kind: "check", configPath: "c.ini", json: false }],

@@ -5,7 +5,7 @@
 import { loggerConfigProblem, parseLogOutput } from "./config/log-output.ts";
 
 export const USAGE = `usage: circusd [-h] [--log-level LEVEL] [--log-output FILE] [--logger-config FILE]
-               [--daemon] [--pidfile FILE] [--version] [--check [--json]] [config]`;
+               [--daemon] [--pidfile FILE] [--no-adopt] [--version] [--check [--json]] [config]`;
 
 export const HELP = `${USAGE}
 
@@ -22,6 +22,7 @@ options:
   --logger-config FILE  only 'default': a configuration of Python's logging cannot be followed
   --daemon              go to the background once everything is bound; what is in the way of that is said first
   --pidfile FILE        write the pid to this file
+  --no-adopt            stop the workers that an earlier circusd left, instead of adopting them
   --version             show the version of Circus that this one speaks for, and exit
   --check               check the configuration and exit: 0 if it is usable, 1 if not
   --json                with --check: print the resolved configuration as JSON`;
@@ -40,6 +41,8 @@ export type Options =
       readonly pidfile: string | null;
       /** To the background. */
       readonly isDaemon: boolean;
+      /** Stops what an earlier circusd left. */
+      readonly isAdoptionRefused: boolean;
     }
   | { readonly kind: "check"; readonly configPath: string; readonly json: boolean }
   /** Exit 0; `text` is the usage alone where no configuration was named. */
@@ -48,7 +51,7 @@ export type Options =
   /** Exit 2; `message` is one line, for stderr after {@link USAGE}. */
   | { readonly kind: "usage-error"; readonly message: string };
 
-const FLAGS = ["--help", "--daemon", "--version", "--check", "--json"] as const;
+const FLAGS = ["--help", "--daemon", "--no-adopt", "--version", "--check", "--json"] as const;
 const VALUED = ["--log-level", "--log-output", "--logger-config", "--pidfile"] as const;
 type Flag = (typeof FLAGS)[number];
 type Valued = (typeof VALUED)[number];
@@ -88,6 +91,7 @@ export function parseOptions(argv: readonly string[]): Options {
     logoutput: values.get("--log-output") ?? null,
     pidfile: values.get("--pidfile") ?? null,
     isDaemon: flags.has("--daemon"),
+    isAdoptionRefused: flags.has("--no-adopt"),
   };
 }
 

@@ -2,8 +2,8 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { CircusError, reasonOf } from "@circus-cluster/proto";
-import type { CircusSection } from "./config/types.ts";
+import { CircusError, type Logger, reasonOf } from "@circus-cluster/proto";
+import type { AgentConfig, CircusSection } from "./config/types.ts";
 import { tryLock } from "./sockets/syscalls.ts";
 
 export class StateDir implements Disposable {
@@ -45,10 +45,34 @@ export class StateDir implements Disposable {
   }
 }
 
-/** `state_dir`, or a place of its own for the endpoint: under `/var/lib` for root, else in the user's state directory. */
+/**
+ * The directory that the file names. Else the usual one, where it can be used and `byDefault` says so; where it cannot,
+ * that is said, and the agent does without.
+ *
+ * @returns null: nothing is kept over the agent's life
+ * @throws CircusError as {@link StateDir.open}, where the file names it or needs it
+ */
+export function openStateDir({ circus, fleet }: AgentConfig, byDefault: boolean, log: Logger): StateDir | null {
+  const isNeeded = circus.stateDir !== null || fleet !== null;
+  if (!isNeeded && !byDefault) return null;
+  const path = stateDirPath(circus, process.env, process.getuid?.() ?? 0);
+  try {
+    return StateDir.open(path);
+  } catch (error) {
+    if (isNeeded) throw error;
+    log.warning(
+      "workers will not outlive circusd, nor will what was stopped by hand stay so: set 'state_dir' in [circus]",
+      {
+        reason: reasonOf(error),
+      },
+    );
+    return null;
+  }
+}
+
+/** `state_dir`, or a place of its own for the endpoint: in the user's state directory, for root under `/var/lib`. */
 export function stateDirPath(circus: CircusSection, env: NodeJS.ProcessEnv, uid: number): string {
   if (circus.stateDir !== null) return circus.stateDir;
-  const userState = env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
-  const base = uid === 0 ? "/var/lib/circus" : join(userState, "circus");
-  return join(base, circus.endpoint.replaceAll(/[^A-Za-z0-9.-]+/g, "_"));
+  const systems = uid === 0 ? "/var/lib" : join(homedir(), ".local", "state");
+  return join(env["XDG_STATE_HOME"] ?? systems, "circus", circus.endpoint.replaceAll(/[^A-Za-z0-9.-]+/g, "_"));
 }

@@ -53,7 +53,7 @@ describe("propertiesOf()", () => {
     ["incr web x", 'incr: NB "x" is no whole number; usage: circusctl incr NAME [N] [--waiting]'],
     ["get web", "get: KEYS is missing; usage: circusctl get NAME KEY…"],
     ["status a b", 'status: "b" is too much; usage: circusctl status [NAME]'],
-    ["quit web", 'quit: "web" is too much; usage: circusctl quit [--waiting]'],
+    ["quit web", 'quit: "web" is too much; usage: circusctl quit [--keep-workers] [--waiting]'],
     ["set web numprocesses", "set: numprocesses has no value; usage: circusctl set NAME KEY VALUE… [--waiting]"],
     ["signal web", "signal: SIGNUM is missing; usage: circusctl signal NAME [PID] SIGNUM [--children] [--recursive]"],
   ])("%s is a mistake of words", (line, message) => {

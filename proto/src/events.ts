@@ -9,6 +9,8 @@ import type { Millis } from "./time.ts";
 export const EVENT_KINDS = [
   "agent_started",
   "agent_stopped",
+  "agent_adopted",
+  "journal_failed",
   "watcher_starting",
   "watcher_started",
   "watcher_stopping",
@@ -18,6 +20,7 @@ export const EVENT_KINDS = [
   "watcher_added",
   "watcher_removed",
   "process_spawned",
+  "process_adopted",
   "process_spawn_failed",
   "process_exited",
   "process_killed",

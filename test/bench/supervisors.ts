@@ -5,6 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNatsServer } from "../support/nats-server.ts";
 import { startProgram } from "../support/process.ts";
@@ -33,7 +34,7 @@ export interface Running {
 /** What children get: ours, without what slows every Node start (fleet-protocol §0). */
 export function cleanEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-  return { ...env, ...extra };
+  return { XDG_STATE_HOME: join(tmpdir(), "circus-bench-state"), ...env, ...extra };
 }
 
 export async function freePort(): Promise<number> {

@@ -3,7 +3,8 @@
  * ever signalled. Programs are looked up in node_modules/.bin first, then in PATH and sbin.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MARK, MARK_NAME, track } from "./leaks.ts";
@@ -50,9 +51,22 @@ export interface Program extends AsyncDisposable {
   stop(graceMs?: number): Promise<Exit>;
 }
 
+let stateRoot: string | null = null;
+let lastStateHome = 0;
+
+/** Where a circusd that is told no other place keeps its state: another one for each, so that none finds what one left. */
+function newStateHome(): string {
+  if (stateRoot === null) {
+    const made = mkdtempSync(join(tmpdir(), "circus-test-state-"));
+    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+    stateRoot = made;
+  }
+  return join(stateRoot, String(++lastStateHome));
+}
+
 /** The environment of the tests without what slows each Node down or points a client elsewhere. */
 export function cleanEnv(extra: Readonly<Record<string, string | undefined>> = {}): Record<string, string> {
-  const env: Record<string, string> = { [MARK_NAME]: MARK };
+  const env: Record<string, string> = { [MARK_NAME]: MARK, XDG_STATE_HOME: newStateHome() };
   for (const [name, value] of Object.entries({ ...process.env, ...extra })) {
     if (value === undefined || (name === "NODE_EXTRA_CA_CERTS" && extra[name] === undefined)) continue;
     if ((name.startsWith("CIRCUSCTL_") || name.startsWith("npm_") || name.startsWith("VITEST")) && !(name in extra))

@@ -10,8 +10,10 @@ import type { ParsedFile } from "../config/lines.ts";
 import { resolve } from "../config/resolve.ts";
 import type { AgentConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
+import { WorkerJournal } from "../journal/worker-journal.ts";
 import { Outputs } from "../output/outputs.ts";
 import type { ExitFact, SpawnSpec } from "../process/spawn.ts";
+import { ReadableSockets } from "../sockets/readable.ts";
 import { SocketRegistry } from "../sockets/registry.ts";
 import * as sys from "../sockets/syscalls.ts";
 import type { WatcherControl } from "../watcher/api.ts";
@@ -66,7 +68,7 @@ export class MadeUpArbiter implements AsyncDisposable {
     this.#config = { now: config };
     this.sockets = sockets;
     this.#outputs = new Outputs(this.#bus, this.#log);
-    const spawn = createSpawner(sockets, this.#outputs, null, (spec, onExit) => this.#start(spec, onExit));
+    const spawn = createSpawner(sockets, this.#outputs, null, null, (spec, onExit) => this.#start(spec, onExit));
     const nothing = (): void => undefined;
     this.watchers = new WatcherSet({
       depsOf: (log) => ({
@@ -81,15 +83,17 @@ export class MadeUpArbiter implements AsyncDisposable {
         signalChildren: () => [],
         callHook: () => nothing,
         watchHealth: () => null,
+        attend: nothing,
         setTimer: (delayMs, fire) => setTimeout(fire, delayMs),
         clearTimer: (handle) => clearTimeout(handle as NodeJS.Timeout),
         ...{ now: () => performance.now(), wall: () => Date.now(), random: () => 0, bus: this.#bus, log },
       }),
       ...{ sockets, outputs: this.#outputs, log: this.#log, intents: Intents.open(null, this.#log) },
+      ...{ readable: new ReadableSockets(this.#log), journal: new WorkerJournal(null, "", 0) },
       ...{ now: () => performance.now(), demandPauseMs: () => 0, giveUp: nothing },
     });
     this.orders = new Orders({ watchers: this.watchers, warmupMs: () => 0 });
-    for (const watcher of config.watchers) this.watchers.add(watcher);
+    for (const watcher of config.watchers) this.watchers.add(watcher, false);
   }
 
   /** Everything of the configuration is started, well or not. */
@@ -165,7 +169,7 @@ export class MadeUpArbiter implements AsyncDisposable {
 
   readonly #names = new Map<number, string>();
 
-  #start(spec: SpawnSpec, onExit: MadeUp["onExit"]): ReturnType<Parameters<typeof createSpawner>[3] & object> {
+  #start(spec: SpawnSpec, onExit: MadeUp["onExit"]): ReturnType<Parameters<typeof createSpawner>[4] & object> {
     if (spec.argv.some((word) => this.broken.has(word))) return { ok: false, reason: "it is broken" };
     const pid = ++this.#lastPid;
     const sockets = new Map(

@@ -5,13 +5,14 @@
  */
 import type { Logger, Millis } from "@circus-cluster/proto";
 import { ownSocketNames } from "../config/own-sockets.ts";
-import { ReadableSockets } from "../sockets/readable.ts";
+import type { ReadableSockets } from "../sockets/readable.ts";
 import type { WatcherControl } from "../watcher/api.ts";
 
 interface World {
   /** Descriptor of a socket by its lower-case name. */
   readonly fdOf: (name: string) => number | undefined;
   readonly socketNames: () => readonly string[];
+  readonly readable: ReadableSockets;
   readonly start: (watcher: WatcherControl) => void;
   /** Monotonic. */
   readonly now: () => Millis;
@@ -36,7 +37,7 @@ export class Demand {
 
   constructor(world: World) {
     this.#world = world;
-    this.#sockets = new ReadableSockets(world.log);
+    this.#sockets = world.readable;
   }
 
   /** In place of a start: from now on a connection starts it. */
@@ -72,7 +73,6 @@ export class Demand {
   close(): void {
     this.#isClosed = true;
     for (const place of this.#places.values()) place.end?.();
-    this.#sockets[Symbol.dispose]();
   }
 
   #look(watcher: WatcherControl): void {

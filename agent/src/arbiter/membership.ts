@@ -20,7 +20,7 @@ interface World {
  */
 export function addWatcher({ watchers, bus }: World, config: WatcherConfig, cause: Cause): WatcherControl {
   checkNameIsFree(watchers, config.name);
-  const watcher = watchers.add(config);
+  const watcher = watchers.add(config, true);
   bus.publish({ watcher: config.name, event: "add", data: {} });
   tellAdded(bus, watcher, cause);
   return watcher;

@@ -117,7 +117,7 @@ async function changeWatchers(
   for (const config of plan.added) {
     try {
       checkNameIsFree(watchers, config.name);
-      const watcher = watchers.add(config);
+      const watcher = watchers.add(config, false);
       tellAdded(bus, watcher, cause);
       added.push(watcher);
     } catch (error) {

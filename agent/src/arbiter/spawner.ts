@@ -1,8 +1,10 @@
 /** How a watcher's processes are made: argv, descriptors, credentials (reference §2.9, §3.3). */
 import { constants } from "node:os";
+import { SPAWN_ID } from "../adopt/look.ts";
 import { ownSocketNames } from "../config/own-sockets.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import { socketNames } from "../config/variables.ts";
+import type { WorkerJournal } from "../journal/worker-journal.ts";
 import type { Outputs, ProcessOutputs } from "../output/outputs.ts";
 import { FIRST_FD } from "../process/activation.ts";
 import { buildArgv } from "../process/argv.ts";
@@ -25,12 +27,14 @@ type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
 /**
  * @param nofile the descriptor limit that processes get; null: the agent's own
+ * @param journal hears of each process before and after its fork; null: nobody is to adopt them
  * @param start makes the process
  */
 export function createSpawner(
   sockets: SocketRegistry,
   outputs: Outputs,
   nofile: ResourceLimit | null,
+  journal: Pick<WorkerJournal, "intend" | "born"> | null = null,
   start: typeof spawnProcess = spawnProcess,
 ): WatcherDeps["spawn"] {
   return ({ config, wid }, onExit) => {
@@ -58,11 +62,12 @@ export function createSpawner(
       const prepared = outputs.prepare(config, wid);
       if (!prepared.ok) return prepared;
       captured = prepared.outputs;
-      const { stdout, stderr, exited } = captured;
+      const { stdout, stderr, exited, fifos } = captured;
+      const id = journal?.intend(config.name, wid, config.env["NOTIFY_SOCKET"] ?? null, fifos) ?? null;
       const spec: SpawnSpec = {
         argv: argv.words,
         executable: config.executable,
-        env: env.env,
+        env: id === null ? env.env : { ...env.env, [SPAWN_ID]: id },
         cwd: config.workingDir,
         ...credentials,
         rlimits: config.rlimits,
@@ -78,6 +83,7 @@ export function createSpawner(
         onExit({ code, signal: signal === null ? null : (SIGNALS[signal] ?? null) });
       });
       if (result.ok) {
+        journal?.born(config.name, wid, result.pid, result.startTicks);
         captured.begin(result.pid);
         captured = null;
       }

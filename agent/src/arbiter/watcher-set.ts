@@ -4,7 +4,9 @@
  */
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
+import type { WorkerJournal } from "../journal/worker-journal.ts";
 import type { Outputs } from "../output/outputs.ts";
+import type { ReadableSockets } from "../sockets/readable.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import type { WatcherControl } from "../watcher/api.ts";
 import type { WatcherDeps } from "../watcher/deps.ts";
@@ -22,6 +24,8 @@ interface World {
   readonly outputs: Outputs;
   readonly log: Logger;
   readonly intents: Intents;
+  readonly journal: WorkerJournal;
+  readonly readable: ReadableSockets;
   /** Monotonic ms. */
   readonly now: () => number;
   /** Between two starts of one watcher by connections, ms. */
@@ -51,6 +55,7 @@ export class WatcherSet {
         watcher.start(NOBODY).catch((error: unknown) => log.debug("start", { reason: reasonOf(error) }));
       },
       now: world.now,
+      readable: world.readable,
       log,
       pauseMs: world.demandPauseMs,
     });
@@ -81,18 +86,25 @@ export class WatcherSet {
     return [...this.#watchers, ...this.#leaving];
   }
 
-  /** Makes one, stopped. */
-  add(config: WatcherConfig): WatcherControl {
-    const { depsOf, outputs, intents, giveUp } = this.#world;
+  /**
+   * Makes one, stopped.
+   *
+   * @param isAdded by a command, not by the file
+   * @param current what `set` and so on made of it in the life of another agent. @default the same
+   */
+  add(config: WatcherConfig, isAdded: boolean, current: WatcherConfig = config): WatcherControl {
+    const { depsOf, outputs, intents, giveUp, journal } = this.#world;
     const log = this.#world.log.child({ watcher: config.name });
     const deps: WatcherDeps = {
       ...depsOf(log),
+      stateTurned: (before, after) => journal.turned(before, after),
       healthTurned: (isHealthy) => this.#dependencies.turned(config.name, isHealthy),
       statusTurned: (status) => {
         if (status === "stopped") outputs.rest(config.name);
         this.#demand.turned(watcher);
       },
       configTurned: (changed) => {
+        journal.configured(this.writtenOf(watcher), changed, isAdded);
         outputs.configure(changed);
         // At once: a restart that is a part of the change would wait for what it no longer depends on.
         watcher.dependenciesChanged(this.#dependencies.unmet(changed));
@@ -101,10 +113,11 @@ export class WatcherSet {
       intend: (intent) => intents.set(config.name, intent),
       escalate: (reason) => giveUp(config.name, reason),
     };
-    const watcher = createWatcher(config, deps, intents.get(config.name));
+    const watcher = createWatcher(current, deps, intents.get(config.name));
+    journal.configured(config, current, isAdded);
     this.#watchers = [...this.#watchers, watcher].sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
     this.#written.set(watcher, config);
-    watcher.dependenciesChanged(this.#dependencies.unmet(config));
+    watcher.dependenciesChanged(this.#dependencies.unmet(current));
     return watcher;
   }
 
@@ -134,6 +147,7 @@ export class WatcherSet {
     this.#watchers = this.#watchers.filter((other) => other !== watcher);
     this.#written.delete(watcher);
     this.#leaving.delete(watcher);
+    this.#world.journal.forget(name);
     this.#demand.forget(watcher);
     this.#dependencies.forget(name);
     if (watcher.intent !== null) this.#world.intents.set(name, null);
@@ -147,6 +161,11 @@ export class WatcherSet {
   /** In place of a start: from now on a connection starts it. */
   awaitConnection(watcher: WatcherControl): void {
     this.#demand.await(watcher);
+  }
+
+  /** Their processes live on without us; nothing of them is told any more. */
+  abandonAll(): void {
+    for (const watcher of this.allOwned()) watcher.abandon();
   }
 
   /** Nobody is started by a connection any more. */

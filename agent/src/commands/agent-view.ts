@@ -69,8 +69,14 @@ export interface AgentView {
    * @throws CircusError `failed` where the file has errors: then nothing is touched.
    */
   restartAgent(cause: Cause): Promise<void>;
-  /** Ends the agent; settles when all watchers are stopped. */
-  quit(cause: Cause): Promise<void>;
+  /**
+   * Ends the agent; settles when all watchers are stopped.
+   *
+   * @param leavesWorkers they run on, for the next agent to adopt. @default false
+   */
+  quit(cause: Cause, leavesWorkers?: boolean): Promise<void>;
+  /** Why workers cannot outlive this agent; null: they can. */
+  readonly leaveProblem: string | null;
 }
 
 /** A request as a door hands it on: decoded, with the asker as the door knows it. */

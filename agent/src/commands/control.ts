@@ -255,5 +255,9 @@ export const CONTROL_HANDLERS: Readonly<Record<string, Control>> = {
     };
   },
 
-  quit: (agent) => onMany((cause) => agent.quit(cause)),
+  quit: (agent, properties) => {
+    const leavesWorkers = properties["keep_workers"] === true;
+    if (leavesWorkers && agent.leaveProblem !== null) throw new CircusError("conflict", agent.leaveProblem);
+    return onMany((cause) => agent.quit(cause, leavesWorkers));
+  },
 };

@@ -124,6 +124,10 @@ export class FakeWatcher implements WatcherControl {
   configure(cause: Cause, change: WatcherChange): Promise<ChangeInfo> {
     return this.#do(cause, `configure ${change.keys.join(",")} ${change.renewal}`);
   }
+  adopt(): void {
+    this.calls.push("adopt");
+  }
+
   abandon(): void {
     this.calls.push("abandon");
   }
@@ -247,7 +251,8 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       await called("reloadConfig");
       return [];
     },
-    quit: () => called("quit"),
+    quit: (_cause, leavesWorkers) => called(leavesWorkers === true ? "quit, leaving workers" : "quit"),
+    leaveProblem: null,
   };
   return { view, events, logged, calls };
 }

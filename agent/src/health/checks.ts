@@ -5,7 +5,7 @@
 import { formatDuration, type Logger, type Millis, reasonOf } from "@circus-cluster/proto";
 import type { HealthcheckConfig, HealthProbe } from "../config/lifecycle.ts";
 import type { WatcherConfig } from "../config/types.ts";
-import type { HealthWatch } from "../watcher/deps.ts";
+import type { HealthSoFar, HealthWatch } from "../watcher/deps.ts";
 import { type Judgement, judge, pauseMs, UNDECIDED } from "./judge.ts";
 import { parseMessage } from "./messages.ts";
 import type { NotifyHub, NotifySocket } from "./notify.ts";
@@ -25,16 +25,24 @@ type Tell = (ailment: Ailment) => void;
 /**
  * A check for the process about to be spawned; null where the watcher has none.
  *
+ * @param notify path that a process which runs already writes to. @default a new one
  * @throws where no notify socket can be made, with the system's reason
  */
-export function watchHealth(config: WatcherConfig, wid: number, deps: ChecksDeps): HealthWatch | null {
+export function watchHealth(
+  config: WatcherConfig,
+  wid: number,
+  deps: ChecksDeps,
+  notify: string | null = null,
+): HealthWatch | null {
   const check = config.lifecycle.healthcheck;
   if (check === null) return null;
   const { probe } = check;
   return probe.type === "notify"
-    ? new Hearing(check, probe.watchdog, wid, deps)
+    ? new Hearing(check, probe.watchdog, wid, deps, notify)
     : new Asking(check, probe, config, wid, deps);
 }
+
+const NEWBORN: HealthSoFar = { health: "starting", ailment: null, uptimeMs: 0 };
 
 /** Counts results and tells of changes. */
 abstract class Check implements HealthWatch {
@@ -52,8 +60,9 @@ abstract class Check implements HealthWatch {
     this.deps = deps;
   }
 
-  begin(pid: number, tell: Tell): void {
-    this.#sinceMs = this.deps.now();
+  begin(pid: number, tell: Tell, { health, ailment, uptimeMs }: HealthSoFar = NEWBORN): void {
+    this.#sinceMs = this.deps.now() - uptimeMs;
+    this.judgement = { ...UNDECIDED, verdict: health, ailment };
     this.#tell = tell;
     this.start(pid);
   }
@@ -171,11 +180,11 @@ class Hearing extends Check {
   #isReady = false;
   #status: string | null = null;
 
-  constructor(check: HealthcheckConfig, hasWatchdog: boolean, wid: number, deps: ChecksDeps) {
+  constructor(check: HealthcheckConfig, hasWatchdog: boolean, wid: number, deps: ChecksDeps, path: string | null) {
     super(check, deps);
     this.#hasWatchdog = hasWatchdog;
     this.#wid = wid;
-    this.#socket = deps.hub.open((text) => this.#hear(text));
+    this.#socket = deps.hub.open((text) => this.#hear(text), path);
     this.env = {
       NOTIFY_SOCKET: this.#socket.path,
       ...(hasWatchdog ? { WATCHDOG_USEC: String(Math.round(check.intervalMs * 1000)) } : {}),
@@ -183,8 +192,16 @@ class Hearing extends Check {
   }
 
   protected start(): void {
+    // It has said READY=1 to another agent.
+    this.#isReady = this.judgement.verdict !== "starting";
+    if (this.#isReady) {
+      this.#expectPing();
+      return;
+    }
     const { startPeriodMs } = this.check;
-    this.after(startPeriodMs, () => this.#condemn(`no READY=1 within ${formatDuration(startPeriodMs)}`));
+    this.after(Math.max(0, startPeriodMs - this.uptimeMs), () =>
+      this.#condemn(`no READY=1 within ${formatDuration(startPeriodMs)}`),
+    );
   }
 
   protected stop(): void {

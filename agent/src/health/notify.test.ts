@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { makeLogger } from "@circus-cluster/proto";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { ReadableSockets } from "../sockets/readable.ts";
 import { NotifyHub } from "./notify.ts";
 
 const log = makeLogger(() => undefined);
@@ -20,7 +21,7 @@ afterEach(() => {
 });
 
 it("hears what a process says, and leaves nothing behind", async () => {
-  const hub = new NotifyHub(log);
+  const hub = new NotifyHub(new ReadableSockets(log));
   const heard = new Promise<string>((resolve) => {
     const { path } = hub.open(resolve);
     expect(statSync(dirname(path)).mode & 0o777).toBe(0o711);
@@ -42,7 +43,7 @@ it("removes what a killed agent left, not what a living one has or what is no su
   const foreign = join(dir, "circusd-notify-foreign");
   mkdirSync(foreign); // no lock: of whoever
   writeFileSync(join(dir, "circusd-notify-file"), "");
-  const [first, second] = [new NotifyHub(log), new NotifyHub(log)];
+  const [first, second] = [new NotifyHub(new ReadableSockets(log)), new NotifyHub(new ReadableSockets(log))];
   const one = first.open(() => undefined);
   expect(existsSync(stale)).toBe(false);
   const two = second.open(() => undefined);

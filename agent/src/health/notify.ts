@@ -1,16 +1,25 @@
 /**
  * The sockets on which processes say how they are (`NOTIFY_SOCKET`). Node knows no Unix datagram sockets, so
- * they are the kernel's own, and one epoll waits for all of them in a thread of libuv's pool, only while there
- * is a socket at all.
+ * they are the kernel's own.
  *
  * The directory can be entered but not listed, and each socket has a name that nobody can guess: whoever knows
  * it may write to it, and that is the process alone, whatever user it runs as.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, lstatSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Logger, reasonOf } from "@circus-cluster/proto";
+import { dirname, join } from "node:path";
+import type { ReadableSockets } from "../sockets/readable.ts";
 import * as sys from "../sockets/syscalls.ts";
 
 export interface NotifySocket {
@@ -22,8 +31,6 @@ export interface NotifySocket {
 const DATAGRAM_MAX = 8192;
 /** Datagrams taken from one socket before others get their turn. */
 const BURST_MAX = 64;
-/** How long the thread waits at most: what an end of the agent that forgot {@link NotifyHub.close} would wait for it. */
-const WAIT_MS = 1000;
 /** A path of the kernel has 107 bytes; a name of ours has 24. */
 const DIRECTORY_MAX = 80;
 const PREFIX = "circusd-notify-";
@@ -33,59 +40,96 @@ const LOCK = "lock";
 interface Open {
   readonly path: string;
   readonly onMessage: (text: string) => void;
+  readonly end: () => void;
 }
 
 export class NotifyHub {
-  readonly #log: Logger;
+  readonly #readable: ReadableSockets;
   readonly #sockets = new Map<number, Open>();
   readonly #buffer = Buffer.alloc(DATAGRAM_MAX);
   #directory: { readonly path: string; readonly lockFd: number } | null = null;
-  #epoll = -1;
-  #isWaiting = false;
+  /** Further directories, of agents before us, and their locks. */
+  readonly #taken = new Map<string, number>();
 
-  constructor(log: Logger) {
-    this.#log = log;
+  constructor(readable: ReadableSockets) {
+    this.#readable = readable;
   }
 
   /**
    * A socket for one process.
    *
    * @param onMessage called with each datagram
+   * @param taken path that a process of an agent before us writes to already; null: a new one
    * @throws SyscallError or Error of the system, with nothing left open
    */
-  open(onMessage: (text: string) => void): NotifySocket {
-    const path = join(this.#home(), randomBytes(12).toString("hex"));
+  open(onMessage: (text: string) => void, taken: string | null = null): NotifySocket {
+    const path = taken ?? join(this.#home(), randomBytes(12).toString("hex"));
+    if (taken !== null) this.#retake(dirname(taken));
     const fd = sys.socket("AF_UNIX", "SOCK_DGRAM");
     try {
+      if (taken !== null) rmSync(taken, { force: true }); // nobody listens on it any more
       sys.bind(fd, "AF_UNIX", { path });
       chmodSync(path, 0o666);
-      if (this.#epoll < 0) this.#epoll = sys.epollCreate();
-      sys.epollAdd(this.#epoll, fd);
+      this.#sockets.set(fd, { path, onMessage, end: this.#readable.each([fd], () => this.#read(fd)) });
     } catch (error) {
       sys.close(fd);
       rmSync(path, { force: true });
       throw error;
     }
-    this.#sockets.set(fd, { path, onMessage });
-    if (!this.#isWaiting) void this.#wait();
     return { path, close: () => this.#close(fd, path) };
   }
 
-  /** Closes all; the thread ends by itself within a second. */
-  close(): void {
-    for (const [fd, { path }] of this.#sockets) this.#close(fd, path);
-    if (this.#directory === null) return;
-    rmSync(this.#directory.path, { recursive: true, force: true });
-    closeSync(this.#directory.lockFd);
+  /**
+   * Closes all.
+   *
+   * @param isLeft the processes live on, and the next agent takes their paths
+   */
+  close(isLeft = false): void {
+    for (const [fd, { path }] of this.#sockets) {
+      if (isLeft) this.#forget(fd);
+      else this.#close(fd, path);
+    }
+    for (const [path, lockFd] of this.#directories()) {
+      if (!isLeft) rmSync(path, { recursive: true, force: true });
+      closeSync(lockFd);
+    }
     this.#directory = null;
+    this.#taken.clear();
+  }
+
+  #directories(): readonly (readonly [path: string, lockFd: number])[] {
+    return [
+      ...(this.#directory === null ? [] : [[this.#directory.path, this.#directory.lockFd] as const]),
+      ...this.#taken,
+    ];
   }
 
   /** Descriptors are reused, so the path says whether it is still the same. */
   #close(fd: number, path: string): void {
     if (this.#sockets.get(fd)?.path !== path) return;
-    this.#sockets.delete(fd);
-    sys.close(fd); // which takes it out of the epoll too
+    this.#forget(fd);
     rmSync(path, { force: true });
+  }
+
+  #forget(fd: number): void {
+    this.#sockets.get(fd)?.end();
+    this.#sockets.delete(fd);
+    sys.close(fd);
+  }
+
+  /** The directory of an agent before us, which may have been removed meanwhile, becomes ours. */
+  #retake(path: string): void {
+    if (this.#directory?.path === path || this.#taken.has(path)) return;
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (!isOwnDirectory(path)) throw new Error(`${path} belongs to somebody else`);
+    const lockFd = openSync(join(path, LOCK), "a", 0o600);
+    if (!sys.tryLock(lockFd)) {
+      closeSync(lockFd);
+      throw new Error(`${path} is in use by another circusd`);
+    }
+    chmodSync(path, 0o711);
+    if (this.#directory === null) this.#directory = { path, lockFd };
+    else this.#taken.set(path, lockFd);
   }
 
   #home(): string {
@@ -100,20 +144,6 @@ export class NotifyHub {
     chmodSync(path, 0o711);
     this.#directory = { path, lockFd };
     return path;
-  }
-
-  async #wait(): Promise<void> {
-    this.#isWaiting = true;
-    const epoll = this.#epoll;
-    try {
-      while (this.#sockets.size > 0) for (const fd of await sys.epollWait(epoll, WAIT_MS)) this.#read(fd);
-    } catch (error) {
-      this.#log.error("notify sockets cannot be read any more", { reason: reasonOf(error) });
-    } finally {
-      this.#isWaiting = false;
-      this.#epoll = -1;
-      sys.close(epoll);
-    }
   }
 
   #read(fd: number): void {

@@ -7,12 +7,16 @@ export interface ProcStat {
   /** `Z`: ended, not reaped. */
   readonly state: string;
   readonly ppid: number;
+  /** Pid of the process that leads its session. */
+  readonly session: number;
   /** In clock ticks. */
   readonly utime: number;
   readonly stime: number;
   readonly nice: number;
   /** Clock ticks after boot: with the pid it names one process. */
   readonly startTicks: number;
+  /** How it ended, as `wait` says it, where `state` is `Z`; 0 also for who may not know. */
+  readonly exitStatus: number;
 }
 
 /** What we use of `/proc/PID/status`. */
@@ -39,10 +43,12 @@ export function parseStat(text: string): ProcStat | null {
     comm: text.slice(open + 1, close),
     state: fields[0] ?? "",
     ppid: number(4),
+    session: number(6),
     utime: number(14),
     stime: number(15),
     nice: number(19),
     startTicks: number(22),
+    exitStatus: number(52),
   };
   return Number.isNaN(stat.startTicks) ? null : stat;
 }

@@ -1,6 +1,6 @@
 /**
- * Tells when sockets have something to read, a connection or a datagram, without taking it: one epoll for all of
- * them, in a thread of libuv's pool, only while there is any to wait for.
+ * Tells when descriptors have something to read, a connection, a datagram or the end of a process, without taking it:
+ * one epoll for all of them, in a thread of libuv's pool, only while there is any to wait for.
  */
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import * as sys from "./syscalls.ts";
@@ -33,13 +33,19 @@ export class ReadableSockets implements Disposable {
    * @throws SyscallError of the kernel, with nothing waited for
    */
   once(fds: readonly number[], onReadable: OnReadable): () => void {
-    const mine = [...new Set(fds)];
-    const end = (): void => {
-      for (const fd of mine) this.#remove(fd, told);
-    };
-    const told = (): void => {
+    const end = this.each(fds, () => {
       end();
       onReadable();
+    });
+    return end;
+  }
+
+  /** The same, again and again while there is something to read. */
+  each(fds: readonly number[], onReadable: OnReadable): () => void {
+    const mine = [...new Set(fds)];
+    const told = (): void => onReadable(); // of its own: two may wait with the same function
+    const end = (): void => {
+      for (const fd of mine) this.#remove(fd, told);
     };
     try {
       for (const fd of mine) this.#add(fd, told);
@@ -90,7 +96,7 @@ export class ReadableSockets implements Disposable {
         for (const fd of ready) for (const waiter of [...(this.#waiters.get(fd) ?? [])]) waiter();
       }
     } catch (error) {
-      this.#log.error("nobody hears connections any more", { reason: reasonOf(error) });
+      this.#log.error("descriptors are not watched any more", { reason: reasonOf(error) });
     } finally {
       sys.close(epoll);
       sys.close(readEnd);

@@ -1,9 +1,11 @@
 /** All managed sockets by name; their numbers are stable for the agent's life (reference §3.3). */
 import { lstatSync } from "node:fs";
 import type { SocketPlan } from "../config/diff.ts";
+import type { SocketMemory } from "../journal/records.ts";
 import { type BoundSocket, openSocket, removeSocketFile, resolveHost } from "./bind.ts";
 import { openBeside, retire, shareAddresses, tune } from "./exchange.ts";
 import { type HandedSocket, takeHanded } from "./handed.ts";
+import { socketInode } from "./inode.ts";
 import { close } from "./syscalls.ts";
 import type { SocketConfig } from "./types.ts";
 
@@ -152,6 +154,18 @@ export class SocketRegistry implements Disposable {
     return openSocket(socket.config, this.#placeOf(socket).host);
   }
 
+  /** All that is open, also what has no name any more. */
+  memories(): readonly SocketMemory[] {
+    const named = this.all().filter((socket) => !this.#outgoing.has(socket));
+    return [...this.#outgoing, ...named].flatMap((socket) => {
+      const { config, fd } = socket;
+      const inode = socketInode(`/proc/self/fd/${fd}`);
+      if (inode === null || config.soReuseport) return [];
+      const file = config.path === null ? null : (this.#placeOf(socket).inode ?? null);
+      return [{ name: config.name, fd, inode, file, config }];
+    });
+  }
+
   /** Sorted by descriptor. */
   list(): readonly SocketItem[] {
     return this.all()
@@ -168,14 +182,18 @@ export class SocketRegistry implements Disposable {
     return given.map(({ config: { name }, fd }) => ({ name, fd }));
   }
 
-  /** Closes all and deletes the files of AF_UNIX sockets; harmless twice. */
-  close(): void {
+  /**
+   * Closes all and deletes the files of AF_UNIX sockets; harmless twice.
+   *
+   * @param isLeft processes go on serving them: their files stay
+   */
+  close(isLeft = false): void {
     for (const { fd } of this.#outgoing) if (!this.all().some((socket) => socket.fd === fd)) close(fd);
     this.#outgoing.clear();
     this.#settle();
     for (const [name, { fd, address }] of this.#sockets) {
       this.#sockets.delete(name);
-      if ("path" in address) removeOwnFile(address.path, this.#places.get(name)?.inode);
+      if ("path" in address && !isLeft) removeOwnFile(address.path, this.#places.get(name)?.inode);
       close(fd);
     }
   }
@@ -212,7 +230,7 @@ function withPossibleOptions(config: SocketConfig): SocketConfig {
  * Only the file that this socket made: another agent may have put its own there meanwhile (`replace`). While the
  * descriptor is open the kernel cannot give the inode's number to another file.
  */
-function removeOwnFile(path: string, inode: number | undefined): void {
+export function removeOwnFile(path: string, inode: number | undefined): void {
   try {
     if (inodeOf(path) === inode) removeSocketFile(path);
   } catch {

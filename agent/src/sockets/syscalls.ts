@@ -1,5 +1,6 @@
 /**
- * System calls that Node does not offer, through koffi: with `process/thread-rights` the only user of that package. Linux, libc.
+ * System calls that Node does not offer, through koffi: with `process/thread-rights` and `process/pidfd` the only user of
+ * that package. Linux, libc.
  * Every function throws {@link SyscallError} with the errno's name.
  */
 import { constants } from "node:os";
@@ -75,6 +76,7 @@ const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
 /** What a pipe holds unless told otherwise. */
@@ -297,6 +299,11 @@ export function setCloseOnExec(fd: number, on: boolean): void {
 /** Makes `target` another number of the same open file; what it was before is closed. Inherited by processes. */
 export function duplicateTo(fd: number, target: number): void {
   call("dup2", fd, target);
+}
+
+/** Another number of the same open file, the first free one from `lowest` on; close-on-exec. */
+export function duplicateFrom(fd: number, lowest: number): number {
+  return call("fcntl", fd, F_DUPFD_CLOEXEC, lowest);
 }
 
 /** O_NONBLOCK of the open file description, which every process that has a copy of the descriptor shares. */

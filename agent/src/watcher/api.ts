@@ -6,11 +6,12 @@ import type { Health, WatcherSnapshot } from "@circus-cluster/proto";
 import type { WatcherChange } from "../config/diff.ts";
 import type { DrainHook } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
-import type { Stats } from "./deps.ts";
-import type { Intent } from "./state.ts";
+import type { Inherited, Stats } from "./deps.ts";
+import type { Intent, Legacy } from "./state.ts";
 
 /** Circus's four words (reference §2.1). */
-export type CircusStatus = "stopped" | "starting" | "active" | "stopping";
+export const CIRCUS_STATUSES = ["stopped", "starting", "active", "stopping"] as const;
+export type CircusStatus = (typeof CIRCUS_STATUSES)[number];
 
 export interface ProcessView {
   readonly wid: number;
@@ -54,6 +55,8 @@ export interface WatcherControl {
   /** Who stopped it by hand, so that it is not started with the agent; null: nobody did. */
   readonly intent: Intent | null;
   processes(): readonly ProcessView[];
+  /** Goes on with what another agent left; once, before anything else. @param living of its processes */
+  adopt(legacy: Legacy, living: readonly Inherited[]): void;
   /** What it depends on and is not healthy now; while there is any, a start waits. */
   dependenciesChanged(unmet: readonly string[]): void;
   snapshot(): WatcherSnapshot;

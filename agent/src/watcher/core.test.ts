@@ -176,6 +176,8 @@ describe("a core that throws", () => {
         signal: (pid) => told.push(`signal ${pid}`),
         killGroup: boom,
         signalChildren: () => [],
+        attend: () => undefined,
+        stateTurned: () => undefined,
         watchHealth: () => null,
         callHook: boom,
         healthTurned: () => undefined,

@@ -5,6 +5,7 @@
  * changes any more.
  */
 import type { Millis, Step } from "@circus-cluster/proto";
+import { onAdopted } from "./adoption.ts";
 import { onAnswered } from "./answers.ts";
 import { dropCalls, serveCalls, takeAnswer, takeOverdue } from "./hooks.ts";
 import { advance, onCommand } from "./jobs.ts";
@@ -31,6 +32,10 @@ export function transition(state: WatcherState, input: WatcherInput, now: Millis
 
 function take(turn: Turn, input: WatcherInput): void {
   switch (input.kind) {
+    case "adopted": {
+      onAdopted(turn, input.legacy);
+      return;
+    }
     case "command": {
       onCommand(turn, input.request);
       return;

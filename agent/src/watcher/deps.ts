@@ -1,9 +1,20 @@
 /** What a watcher needs of the world; the arbiter gives the real things, tests a simulated one. */
-import type { Logger, Millis } from "@circus-cluster/proto";
+import type { Health, Logger, Millis } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import type { CircusStatus, ProcessView } from "./api.ts";
-import type { HookCall, HookOutcome, Intent } from "./state.ts";
+import type { HookCall, HookOutcome, Intent, ProcessEnd, WatcherState } from "./state.ts";
+
+/** A living process that another agent started. */
+export interface Inherited {
+  readonly wid: number;
+  readonly pid: number;
+  /** Path of its notify socket; null: it has none. */
+  readonly notify: string | null;
+  /** Paths of the FIFOs that it writes to; null: none. */
+  readonly stdout: string | null;
+  readonly stderr: string | null;
+}
 
 interface SpawnRequest {
   /** As it holds at this moment, with the values of `set`. */
@@ -11,24 +22,28 @@ interface SpawnRequest {
   readonly wid: number;
 }
 
-/** How a process ended; both null where nobody can know. */
-export interface ProcessExit {
-  readonly code: number | null;
-  /** Signal number. */
-  readonly signal: number | null;
-}
+export type ProcessExit = ProcessEnd;
 
 export type SpawnResult =
   | { readonly ok: true; readonly pid: number /** Wall ms. */; readonly startedMs: Millis }
   /** One line for people: what, and why not. */
   | { readonly ok: false; readonly reason: string };
 
+export interface HealthSoFar {
+  readonly health: Health;
+  readonly ailment: string | null;
+  readonly uptimeMs: Millis;
+}
+
 /** The health check of one process, from before its spawn to its end. */
 export interface HealthWatch {
   /** What the process needs in its environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** @param tell called with what ails it where it is unhealthy, null where it is healthy; at each change */
-  begin(pid: number, tell: (ailment: string | null) => void): void;
+  /**
+   * @param tell called with what ails it where it is unhealthy, null where it is healthy; at each change
+   * @param sofar of a process that runs already. @default nothing: it is new
+   */
+  begin(pid: number, tell: (ailment: string | null) => void, sofar?: HealthSoFar): void;
   /** Harmless twice; nothing is told afterwards. */
   close(): void;
 }
@@ -61,8 +76,17 @@ export interface WatcherDeps {
   killGroup(pid: number, signum: number): void;
   /** To the direct children of `pid`; returns their pids. */
   signalChildren(pid: number, signum: number): readonly number[];
-  /** Null where the watcher has no health check. */
-  watchHealth(config: WatcherConfig, wid: number): HealthWatch | null;
+  /**
+   * Goes on with the output of such a process and calls `onExit` once, later, when it has ended. What it was given by
+   * `signal` and so on meets no other process, whoever gets its number.
+   */
+  attend(process: Inherited, config: WatcherConfig, onExit: (exit: ProcessExit) => void): void;
+  /**
+   * Null where the watcher has no health check.
+   *
+   * @param notify path that the process writes to already. @default a new one, where it is to have one
+   */
+  watchHealth(config: WatcherConfig, wid: number, notify?: string): HealthWatch | null;
   /**
    * Calls a hook, or checks that all of them can be called. Never blocks and never throws; `tell` is called once at
    * most. The result breaks the call off: nothing is told afterwards.
@@ -70,6 +94,8 @@ export interface WatcherDeps {
   callHook(request: HookRequest, tell: TellHook): () => void;
   /** All its processes are healthy from now on, or no longer; see `depends_on`. */
   healthTurned(isHealthy: boolean): void;
+  /** Its state is another one as soon as this returns; nothing of what follows from that is done yet. */
+  stateTurned(before: WatcherState, after: WatcherState): void;
   /** Its status is another one as soon as this returns. */
   statusTurned(status: CircusStatus): void;
   /** Its configuration is another one as soon as this returns. */

@@ -205,8 +205,12 @@ function isProven(turn: Turn, process: LiveProcess): boolean {
   return process.healthyMs !== null && healthyFor(turn, process) >= turn.state.config.lifecycle.backoff.resetMs;
 }
 
-/** The process is gone. A fact about one that is not known changes nothing. */
-export function onExited(turn: Turn, exit: Fact<"exited">): void {
+/**
+ * The process is gone. A fact about one that is not known changes nothing.
+ *
+ * @param isLate it went while no agent was there: nobody knows when
+ */
+export function onExited(turn: Turn, exit: Fact<"exited">, isLate = false): void {
   const process = turn.state.processes.find((p) => isLive(p) && p.wid === exit.wid && p.pid === exit.pid);
   if (process === undefined || !isLive(process)) return;
   const { wid, pid } = process;
@@ -228,7 +232,10 @@ export function onExited(turn: Turn, exit: Fact<"exited">): void {
   });
   turn.emit(
     "process_exited",
-    { code, signal, uptime_ms: uptime(turn, process), expected: process.kind === "stopping" },
+    {
+      ...{ code, signal, expected: process.kind === "stopping" },
+      ...(isLate ? { unattended: true } : { uptime_ms: uptime(turn, process) }),
+    },
     process.kind === "stopping" ? process.cause : NOBODY,
     { wid, pid },
   );
@@ -237,7 +244,7 @@ export function onExited(turn: Turn, exit: Fact<"exited">): void {
   leavePlace(turn, process, exit);
 }
 
-function uptime(turn: Turn, process: LiveProcess): Millis {
+export function uptime(turn: Turn, process: LiveProcess): Millis {
   return Math.max(0, Math.round(turn.now - process.sinceMs));
 }
 

@@ -37,6 +37,8 @@ const deps: WatcherDeps = {
   signal: send,
   killGroup: (pid, signum) => send(-pid, signum),
   signalChildren: () => [],
+  attend: () => undefined,
+  stateTurned: () => undefined,
   watchHealth: () => null,
   callHook: () => () => undefined,
   healthTurned: () => undefined,

@@ -5,9 +5,19 @@
 import { type EventDraft, type Millis, Runner, reasonOf, type Step } from "@circus-cluster/proto";
 import type { WatcherConfig } from "../config/types.ts";
 import { failSafe, transition } from "./core.ts";
-import type { HealthWatch, HookRequest, SpawnResult, Stats, TimerHandle, WatcherDeps } from "./deps.ts";
+import type {
+  HealthSoFar,
+  HealthWatch,
+  HookRequest,
+  Inherited,
+  SpawnResult,
+  Stats,
+  TimerHandle,
+  WatcherDeps,
+} from "./deps.ts";
 import {
   isLive,
+  type Legacy,
   type ReplyResult,
   type TimerName,
   type WatcherEffect,
@@ -70,6 +80,33 @@ export class WatcherRunner {
     if (!this.#isAbandoned) this.#runner.feed(input);
   };
 
+  /** Goes on with what another agent left; once, before anything else. @param living of its processes */
+  adopt(legacy: Legacy, living: readonly Inherited[]): void {
+    this.feed({ kind: "adopted", legacy });
+    for (const process of living) this.#attend(process);
+  }
+
+  #attend(inherited: Inherited): void {
+    const { pid, wid, notify } = inherited;
+    const { config, processes } = this.state;
+    const process = processes.find((one) => isLive(one) && one.pid === pid);
+    if (process === undefined || !isLive(process)) return;
+    this.#deps.attend(inherited, config, ({ code, signal }) => {
+      this.#checks.get(pid)?.close();
+      this.#checks.delete(pid);
+      this.feed({ kind: "exited", wid, pid, code, signal });
+    });
+    if (notify === null && config.lifecycle.healthcheck?.probe.type === "notify") return;
+    try {
+      const health = this.#deps.watchHealth(config, wid, notify ?? undefined);
+      const uptimeMs = this.#deps.now() - process.sinceMs;
+      if (health !== null)
+        this.#check(health, wid, pid, { health: process.health, ailment: process.ailment, uptimeMs });
+    } catch (error) {
+      this.#deps.log.error("the health of an adopted process is not watched", { pid, reason: reasonOf(error) });
+    }
+  }
+
   /** Lets go of everything; no input and no effect from now on. Harmless twice. */
   abandon(): void {
     this.#isAbandoned = true;
@@ -93,6 +130,7 @@ export class WatcherRunner {
       });
       step = failSafe(state, input, now, `internal error of watcher '${state.config.name}': ${reasonOf(error)}`);
     }
+    this.#deps.stateTurned(state, step.state);
     const isHealthy = isAllHealthy(step.state);
     if (isHealthy !== isAllHealthy(state)) this.#deps.healthTurned(isHealthy);
     if (step.state.status !== state.status) this.#deps.statusTurned(step.state.status);
@@ -191,9 +229,9 @@ export class WatcherRunner {
     if (health !== null) this.#check(health, wid, pid);
   }
 
-  #check(health: HealthWatch, wid: number, pid: number): void {
+  #check(health: HealthWatch, wid: number, pid: number, sofar?: HealthSoFar): void {
     this.#checks.set(pid, health);
-    health.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }));
+    health.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }), sofar);
   }
 
   /**
@@ -297,10 +335,15 @@ export class WatcherRunner {
       (kind === "process_spawn_failed" && this.#isSpawnNews()) ||
       kind === "process_unhealthy" ||
       kind === "hook_failed" ||
-      (kind === "process_exited" && data["expected"] === false)
+      (kind === "process_exited" && (data["expected"] === false || data["unattended"] === true))
     ) {
       log.warning(text, facts);
-    } else if (kind === "watcher_started" || kind === "watcher_stopped" || kind === "watcher_updated") {
+    } else if (
+      kind === "process_adopted" ||
+      kind === "watcher_started" ||
+      kind === "watcher_stopped" ||
+      kind === "watcher_updated"
+    ) {
       log.info(text, facts);
     } else log.debug(text, facts);
   }

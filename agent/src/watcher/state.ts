@@ -31,7 +31,8 @@ export const NOBODY: Cause = { actor: null, command: null };
  * `rollback` none of the newest generation · `sequence` the old ones replaced one by one ·
  * `held` nothing at all until the next command, because the core failed.
  */
-type Goal = "down" | "up" | "overlap" | "rollback" | "sequence" | "held";
+export const GOALS = ["down", "up", "overlap", "rollback", "sequence", "held"] as const;
+type Goal = (typeof GOALS)[number];
 
 /** Named deadlines; setting one replaces it. */
 export const TIMERS = ["spawn", "kill", "healthy", "age", "pace", "hook"] as const;
@@ -40,7 +41,11 @@ export type TimerName = (typeof TIMERS)[number];
 export type Timers = Readonly<Partial<Record<TimerName, Millis>>>;
 
 /** Why a process has to go. */
-export type StopReason = "stop" | "surplus" | "rollback" | "replace" | "expire" | "kill" | "unhealthy";
+export const STOP_REASONS = ["stop", "surplus", "rollback", "replace", "expire", "kill", "unhealthy"] as const;
+export type StopReason = (typeof STOP_REASONS)[number];
+
+/** `asking`: waits for `before_signal`. `killing`: its whole group got SIGKILL, there is nothing stronger. */
+export const STOP_PHASES = ["asking", "signalled", "killing"] as const;
 
 interface Slot {
   readonly wid: number;
@@ -78,8 +83,7 @@ export interface Running extends Live {
 
 export interface Stopping extends Live {
   readonly kind: "stopping";
-  /** `asking`: waits for `before_signal`. `killing`: its whole group got SIGKILL, there is nothing stronger. */
-  readonly phase: "asking" | "signalled" | "killing";
+  readonly phase: (typeof STOP_PHASES)[number];
   readonly reason: StopReason;
   /** Monotonic ms of the SIGKILL to come; while `asking` it is not counted yet. */
   readonly killAtMs: Millis;
@@ -140,6 +144,13 @@ export interface Intent {
   readonly why: string | null;
 }
 
+/** How a process ended. Both null where the status cannot be known. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  /** Signal number. */
+  readonly signal: number | null;
+}
+
 export type Command =
   | { readonly kind: "start" }
   /** @property intent null: it rests for now, and nobody has to remember it */
@@ -180,7 +191,8 @@ export interface Request {
 }
 
 /** `start` fills up; `restart` goes down, then becomes a `start`; `reload` is overlap or sequence; `resize` fits the number. */
-export type JobKind = "start" | "stop" | "restart" | "reload" | "resize";
+export const JOB_KINDS = ["start", "stop", "restart", "reload", "resize"] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
 
 /** The one queued command that is being carried out. */
 export interface Job {
@@ -244,8 +256,27 @@ export interface WatcherState {
   readonly timers: Timers;
 }
 
+/** What another agent, which is no more, left of the watcher. */
+export interface Legacy
+  extends Pick<
+      WatcherState,
+      "goal" | "status" | "generation" | "spent" | "restarts" | "spawnFailures" | "reason" | "isFailed"
+    >,
+    Pick<WatcherState, "spawnNotBeforeMs" | "vacancies"> {
+  /** The command that was under way; nobody waits for its reply. */
+  readonly job: (Pick<Job, "kind" | "failure"> & { readonly isSequential: boolean }) | null;
+  /** In the order of spawning, also those that are gone. */
+  readonly processes: readonly LiveProcess[];
+  /** Of these, those that ended while nobody was there to see it. */
+  readonly gone: readonly (ProcessEnd & { readonly pid: number })[];
+  /** Wall ms of now. */
+  readonly wallMs: Millis;
+}
+
 /** Facts are in the past tense and name wid and pid. */
 export type WatcherInput =
+  /** The first input, if at all. */
+  | { readonly kind: "adopted"; readonly legacy: Legacy }
   | { readonly kind: "command"; readonly request: Request }
   | {
       readonly kind: "spawned";
@@ -255,14 +286,7 @@ export type WatcherInput =
       readonly chance: number;
     }
   | { readonly kind: "spawn_failed"; readonly wid: number; readonly reason: string }
-  /** Both null where the status cannot be known. */
-  | {
-      readonly kind: "exited";
-      readonly wid: number;
-      readonly pid: number;
-      readonly code: number | null;
-      readonly signal: number | null;
-    }
+  | ({ readonly kind: "exited"; readonly wid: number; readonly pid: number } & ProcessEnd)
   | {
       readonly kind: "children_signalled";
       readonly wid: number;

@@ -4,10 +4,10 @@ import type { WatcherChange } from "../config/diff.ts";
 import type { DrainHook } from "../config/hooks.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { ByHand, Cause, ChangeInfo, CircusStatus, ProcessView, ReloadOptions, WatcherControl } from "./api.ts";
-import type { HookRequest, Stats, WatcherDeps } from "./deps.ts";
+import type { HookRequest, Inherited, Stats, WatcherDeps } from "./deps.ts";
 import { applyOptions } from "./options.ts";
 import { WatcherRunner } from "./runner.ts";
-import { type Command, type HookOutcome, type Intent, initialState, type ReplyResult } from "./state.ts";
+import { type Command, type HookOutcome, type Intent, initialState, type Legacy, type ReplyResult } from "./state.ts";
 import { processViews, snapshotOf } from "./status.ts";
 
 type Done = Extract<ReplyResult, { kind: "done" }>;
@@ -44,6 +44,10 @@ export class Watcher implements WatcherControl {
     this.#runner = new WatcherRunner(initialState(config, intent), { ...deps, spawn }, (ticket, result) =>
       this.#settle(ticket, result),
     );
+  }
+
+  adopt(legacy: Legacy, living: readonly Inherited[]): void {
+    this.#runner.adopt(legacy, living);
   }
 
   get config(): WatcherConfig {

@@ -316,6 +316,8 @@ export class World {
           this.calls.splice(this.calls.indexOf(call), 1);
         };
       },
+      attend: () => undefined,
+      stateTurned: () => undefined,
       watchHealth: ({ lifecycle }) => (lifecycle.healthcheck === null ? null : this.#watch()),
       healthTurned: (isHealthy) => this.turns.push(isHealthy),
       statusTurned: () => undefined,

@@ -50,6 +50,11 @@ describe("project", () => {
     expect(of(event("agent_started", null))).toMatchObject([{ entry: { op: "fresh" } }]);
   });
 
+  it("stops no watcher whose workers the agent leaves to the next one", () => {
+    expect(of(event("agent_stopped", null))).toMatchObject([{ entry: { op: "gone" } }]);
+    expect(of(event("agent_stopped", null, { data: { workers_left: 2 } }))).toMatchObject([{ entry: { op: "lost" } }]);
+  });
+
   it("puts what the controller says of a host behind the last event heard of it", () => {
     const lost = event("host_lost", null, { data: { host: "web1", epoch: 5, seq: 7, last_heard: 400 } });
     expect(of(lost, "_fleet")).toEqual([

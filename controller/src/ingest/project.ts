@@ -50,7 +50,11 @@ function ofHost(host: HostName, event: FleetEvent, time: Millis, earlier: () => 
   const position: Position = { epoch, seq, fleetEpoch: 0, fleetSeq: 0 };
   const entry = { position, time, actor: event.actor ?? null, cause: event.cause ?? null };
   if (watcher === null) {
-    if (kind === "agent_stopped") return [{ kind: "host", host, entry: { ...entry, op: "gone" } }];
+    // Workers that it leaves to the next agent are not stopped; how they are nobody knows until then.
+    const leavesWorkers = wholeOf(data["workers_left"]) !== null;
+    if (kind === "agent_stopped") {
+      return [{ kind: "host", host, entry: { ...entry, op: leavesWorkers ? "lost" : "gone" } }];
+    }
     if (kind !== "agent_started") return [];
     const before = earlier();
     const fresh: Change = { kind: "host", host, entry: { ...entry, op: "fresh" } };

@@ -72,5 +72,7 @@ describe("the live picture of a host", () => {
   it("shows everything stopped after the goodbye", () => {
     const host = after(event(11, "agent_stopped", { watcher: null }));
     expect(host.watchers.get("web")).toMatchObject({ state: "stopped", processes: [] });
+    const left = after(event(11, "agent_stopped", { watcher: null, data: { workers_left: 2 } }));
+    expect(left.watchers.get("web")).toMatchObject({ state: "active" });
   });
 });

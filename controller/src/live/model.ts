@@ -45,7 +45,9 @@ export function takeEvent(before: LiveHost, event: FleetEvent): LiveHost {
   const isHole = event.seq !== before.seq + 1;
   const next = { ...before, seq: event.seq, isStale: before.isStale || isHole || event.kind === "watcher_updated" };
   if (event.watcher === null)
-    return event.kind === "agent_stopped" ? { ...next, watchers: allStopped(before, event.time) } : next;
+    return event.kind === "agent_stopped" && event.data["workers_left"] === undefined
+      ? { ...next, watchers: allStopped(before, event.time) }
+      : next;
   if (event.kind === "watcher_removed") {
     const watchers = new Map(before.watchers);
     watchers.delete(event.watcher);

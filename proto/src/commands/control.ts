@@ -207,8 +207,20 @@ export const CONTROL: readonly CommandSpec[] = [
     name: "quit",
     summary: "Stop everything and leave",
     queue: "arbiter",
-    properties: { waiting },
-    cli: { args: [], flags: [WAITING] },
+    properties: {
+      keep_workers: { type: "boolean", default: false, doc: "leave the workers running, for the next circusd" },
+      waiting,
+    },
+    cli: {
+      args: [],
+      flags: [
+        {
+          ...{ flag: "--keep-workers", property: "keep_workers", sets: true },
+          doc: "leave the workers running, for the next circusd to adopt",
+        },
+        WAITING,
+      ],
+    },
     doors: ["zmq"],
   },
 ];

@@ -1,0 +1,89 @@
+/** Looks at processes in /proc: who they are, which id they carry, which sockets they hold. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readProc } from "../process/proc-read.ts";
+import { parseStat } from "../process/proc-stat.ts";
+import { socketInode } from "../sockets/inode.ts";
+import type { ProcessEnd } from "../watcher/state.ts";
+import type { ProcessFact } from "./survey.ts";
+
+/** By which a worker is found whose agent could not write its pid down any more. */
+export const SPAWN_ID = "CIRCUS_SPAWN_ID";
+
+const SIGNAL_BITS = 0x7f;
+
+/** Null: there is none of that number. */
+export function lookAt(pid: number): ProcessFact | null {
+  const stat = parseStat(readProc(`/proc/${pid}/stat`));
+  if (stat === null) return null;
+  const { startTicks: ticks, state, exitStatus } = stat;
+  if (state !== "Z" && state !== "X") return { pid, ticks, end: null };
+  return { pid, ticks, end: mayKnow(pid) ? endOf(exitStatus) : { code: null, signal: null } };
+}
+
+/** The kernel shows 0 to whom it does not tell. */
+function mayKnow(pid: number): boolean {
+  const euid = process.geteuid?.();
+  if (euid === 0) return true;
+  try {
+    return statSync(`/proc/${pid}`).uid === euid;
+  } catch {
+    return false;
+  }
+}
+
+/** @param status as `wait` gives it */
+export function endOf(status: number): ProcessEnd {
+  const signal = status & SIGNAL_BITS;
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+}
+
+/**
+ * Who was started with an id of this owner, by id: of all that carry it, since children inherit it, the one that is
+ * oldest and leads its session. One look at every process of the host.
+ */
+export function spawnedBy(owner: string): ReadonlyMap<string, ProcessFact> {
+  const found = new Map<string, ProcessFact>();
+  const prefix = `${SPAWN_ID}=${owner}-`;
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const id = spawnIdOf(pid, prefix);
+    const stat = id === null ? null : parseStat(readProc(`/proc/${pid}/stat`));
+    if (id === null || stat?.session !== pid) continue;
+    const known = found.get(id);
+    const fact = lookAt(pid);
+    if (fact !== null && (known === undefined || fact.ticks < known.ticks)) found.set(id, fact);
+  }
+  return found;
+}
+
+function spawnIdOf(pid: number, prefix: string): string | null {
+  let environ: Buffer;
+  try {
+    environ = readFileSync(`/proc/${pid}/environ`);
+  } catch {
+    return null; // gone, or another user's
+  }
+  if (!environ.includes(prefix)) return null;
+  const entry = environ
+    .toString("latin1")
+    .split("\0")
+    .find((text) => text.startsWith(prefix));
+  return entry?.slice(SPAWN_ID.length + 1) ?? null;
+}
+
+/** Descriptors that are sockets, by the number of the open socket; empty where we may not look. */
+export function socketsOf(pid: number): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  let names: readonly string[];
+  try {
+    names = readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return found;
+  }
+  for (const name of names) {
+    const inode = socketInode(`/proc/${pid}/fd/${name}`);
+    if (inode !== null) found.set(inode, Number(name));
+  }
+  return found;
+}
