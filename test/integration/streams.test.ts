@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Agent, iniText, startAgent } from "../support/agent.ts";
-import { assertNoLeaks } from "../support/leaks.ts";
+import { assertNoLeaks, processInfo } from "../support/leaks.ts";
 import { numberedLines, readLogs } from "../support/numbered-lines.ts";
 import { freePorts } from "../support/ports.ts";
 import { cleanEnv, projectRoot } from "../support/process.ts";
@@ -124,6 +124,31 @@ describe("streams", () => {
     };
     const reason = "stdout_stream: cannot open '/no/such/dir/x': its directory does not exist";
     expect(reply.snapshot.watchers.find(({ name }) => name === "bad")?.reason).toContain(reason);
+  });
+
+  it("have each line once that a worker wrote while circusd was killed, also the one it was killed in", async () => {
+    await using dir = await tempDir();
+    const script =
+      'echo $$ begin; printf "$$ ha"; until test -e go; do sleep 0.02; done; echo lf; seq -f "$$ %g" 1 5000; exec sleep 1000';
+    await using agent = await startAgent({
+      cwd: dir.path,
+      sections: { "watcher:w": { ...shell(script), "stdout_stream.filename": "w.log" } },
+    });
+    const lines = (): string[] => readFileSync(dir.file("w.log"), "utf8").split("\n");
+    const left = (): string[] => readdirSync(join(agent.stateDir, "output"));
+    await waitFor(() => left().some((name) => name.endsWith(".rest")), { what: "the beginning of a line to be kept" });
+    const pid = Number(lines()[0]?.split(" ")[0]);
+    await agent.kill9();
+    await dir.write("go", "");
+    await waitFor(() => processInfo(pid)?.command === "sleep 1000", { what: "the worker to have written all" });
+    expect(lines()).toEqual([`${pid} begin`, ""]);
+    await agent.restart();
+    const own = (): string[] => lines().filter((line) => line.startsWith(`${pid} `));
+    await waitFor(() => own().at(-1) === `${pid} 5000`, { what: "all lines", deadlineMs: 20_000 });
+    const numbers = Array.from({ length: 5000 }, (_, i) => `${pid} ${i + 1}`);
+    expect(own()).toEqual([`${pid} begin`, `${pid} half`, ...numbers]);
+    await agent.stop();
+    expect(left()).toEqual([]);
   });
 
   it("go to circusd's stdout without ever stopping it, although nobody reads that", async () => {
