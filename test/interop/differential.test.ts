@@ -121,7 +121,7 @@ function table(name: string, sides: Sides, start: () => Promise<World>, ctl: Ctl
         } else {
           const wanted = wantedTyped(row, sides);
           const left = await typed(world, ctl, row);
-          if (wanted !== "any") expect(wanted.map((one) => expect.objectContaining(one))).toContainEqual(left);
+          if (wanted !== "any") expect(wanted.map((one): unknown => expect.objectContaining(one))).toContainEqual(left);
         }
         if (row.until !== undefined) await until(world, row.until);
       });
