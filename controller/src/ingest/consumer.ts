@@ -1,6 +1,6 @@
 /**
  * Reads the stream into the database: an ordered consumer from the position + 1, batches of at most 200 messages
- * or 20 ms, one transaction each. Whatever goes wrong, it begins again at the position of the database.
+ * (1,000 far behind) or 20 ms, one transaction each. Whatever goes wrong, it begins again at the position of the database.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { EVENTS_STREAM, type Logger, type Millis, reasonOf, type Subjects } from "@circus-cluster/proto";
@@ -10,6 +10,9 @@ import type { Committed, Writer } from "./writer.ts";
 
 /** One transaction blocks everything else for some milliseconds at this size (fleet-protocol §4). */
 const BATCH_MAX = 200;
+/** With so many events behind a message, answers may wait some tens of milliseconds, and each event costs a third less. */
+const CATCH_UP_BEHIND = 5000;
+const CATCH_UP_MAX = 1000;
 const BATCH_MS = 20;
 const RETRY_MS = 1000;
 
@@ -174,7 +177,8 @@ class Batch {
   add(message: StreamMessage): Promise<void> | undefined {
     if (this.#isDropped) return undefined;
     this.#messages.push(message);
-    if (this.#messages.length < BATCH_MAX) {
+    const most = message.pending > CATCH_UP_BEHIND ? CATCH_UP_MAX : BATCH_MAX;
+    if (this.#messages.length < most) {
       this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
       return undefined;
     }

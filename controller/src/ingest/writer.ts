@@ -6,7 +6,7 @@ import type { Subjects } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
 import { readMeta, writeMeta } from "../store/database.ts";
 import { Names } from "../store/names.ts";
-import { dayTable } from "../store/queries/days.ts";
+import { dayTable, dayTableSql, EXITED } from "../store/queries/days.ts";
 import { decode, FLEET, type RawMessage, type Refusal, type StoredEvent, unknownFields } from "./decode.ts";
 import { Lives } from "./lives.ts";
 import { type Change, type EarlierLife, project } from "./project.ts";
@@ -43,7 +43,7 @@ export class Writer {
   readonly #days = new Map<number, Statement>();
   readonly #presence: Statement;
   readonly #skew: Statement;
-  readonly #updateCurrent: Readonly<Record<"numprocesses" | "reason", Statement>>;
+  readonly #numprocesses: Statement;
   /** Smallest of this batch, by host, of its newest life. */
   readonly #onSaved: (saved: readonly StoredEvent[]) => void;
   readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
@@ -63,9 +63,7 @@ export class Writer {
       `UPDATE host SET skew = CASE WHEN skew_epoch = @epoch THEN min(skew, @ms) ELSE @ms END, skew_epoch = @epoch
        WHERE id = @host AND ifnull(skew_epoch, 0) <= @epoch`,
     );
-    const current = (column: "numprocesses" | "reason") =>
-      db.prepare(`UPDATE cur SET ${column} = ? WHERE host_id = ? AND watcher_id = ?`);
-    this.#updateCurrent = { numprocesses: current("numprocesses"), reason: current("reason") };
+    this.#numprocesses = db.prepare("UPDATE cur SET numprocesses = ? WHERE host_id = ? AND watcher_id = ?");
     this.#place = this.#readPlace();
   }
 
@@ -99,6 +97,7 @@ export class Writer {
       return committed;
     } catch (error) {
       this.#names.forget();
+      this.#lives.forget();
       this.#marks.forget();
       this.#days.clear();
       this.#delays.clear();
@@ -172,15 +171,14 @@ export class Writer {
     switch (change.kind) {
       case "watcher": {
         const watcher = this.#names.id("watcher", change.watcher);
-        this.#lives.watcher(host, watcher, change.entry);
-        this.#updateCurrent.reason.run(change.reason, host, watcher);
+        this.#lives.watcher(host, watcher, change.entry, change.reason);
         return;
       }
       case "host":
         this.#lives.host(this.#names.id("host", change.host), change.entry);
         return;
       case "numprocesses":
-        this.#updateCurrent.numprocesses.run(change.n, host, this.#names.id("watcher", change.watcher));
+        this.#numprocesses.run(change.n, host, this.#names.id("watcher", change.watcher));
         return;
       case "presence":
         this.#presence.run(change.presence, change.epoch, change.since, this.#names.id("host", change.host));
@@ -196,14 +194,7 @@ export class Writer {
     const known = this.#days.get(day);
     if (known !== undefined) return known;
     const table = dayTable(storedMs);
-    this.#db.exec(`
-      CREATE TABLE IF NOT EXISTS ${table}(
-        id INTEGER PRIMARY KEY, host_id INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-        ts INTEGER NOT NULL, rts INTEGER NOT NULL, watcher_id INTEGER, pid INTEGER, wid INTEGER,
-        kind_id INTEGER NOT NULL, actor TEXT, cause TEXT, data TEXT NOT NULL, more TEXT
-      ) STRICT;
-      CREATE INDEX IF NOT EXISTS ${table}_q ON ${table}(host_id, watcher_id, ts);
-    `);
+    this.#db.exec(dayTableSql(table, this.#names.id("kind", EXITED)));
     const statement = this.#db.prepare(`INSERT INTO ${table} VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`);
     this.#days.set(day, statement);
     return statement;

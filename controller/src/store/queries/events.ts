@@ -1,8 +1,9 @@
 /** What happened from A to B? */
 import type { EventRow, EventsQuery } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { prepared } from "../prepared.ts";
 import { dayTables } from "./days.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { inScope } from "./scope.ts";
 
 /** A host whose clock runs ahead: its events may stand in the table of the day before their own time. */
 const AHEAD_MS = 3_600_000;
@@ -26,7 +27,7 @@ export function events(db: Database, query: EventsQuery): { rows: readonly Event
   for (const { table, startMs } of dayTables(db)) {
     // An event is stored after it happened, never before.
     if (startMs + DAY_MS + AHEAD_MS <= since) break;
-    found.push(...db.prepare<[Record<string, unknown>], Row>(select(table, order, query)).all(bound));
+    found.push(...prepared<Row>(db, select(table, order, query)).all(bound));
     if (found.length > limit) break; // what older tables hold arrived earlier
   }
   const sorted = found.sort((a, b) => b.id - a.id);
@@ -37,7 +38,9 @@ export function events(db: Database, query: EventsQuery): { rows: readonly Event
   return { rows, isTruncated: sorted.length > limit };
 }
 
-function select(table: string, order: string, scope: Scope): string {
+function select(table: string, order: string, query: EventsQuery): string {
+  const kinds = "e.kind_id IN (SELECT id FROM kind WHERE name IN (SELECT value FROM json_each(@kinds)))";
+  const more = [...(query.kinds === null ? [] : [kinds]), ...(query.actor === null ? [] : ["e.actor = @actor"])];
   return `
     SELECT e.id, host.name AS host, e.epoch, e.seq, e.ts AS time, e.rts AS stored, kind.name AS kind,
            watcher.name AS watcher, e.pid, e.wid, e.actor, e.cause, e.data
@@ -46,8 +49,6 @@ function select(table: string, order: string, scope: Scope): string {
     JOIN kind ON kind.id = e.kind_id
     LEFT JOIN watcher ON watcher.id = e.watcher_id
     WHERE e.ts >= @since AND e.ts < @until
-      AND ${inScope("e", scope)}
-      AND (@kinds IS NULL OR e.kind_id IN (SELECT id FROM kind WHERE name IN (SELECT value FROM json_each(@kinds))))
-      AND (@actor IS NULL OR e.actor = @actor)
+      AND ${[inScope("e", query), ...more].join(" AND ")}
     ORDER BY ${order} LIMIT @limit`;
 }

@@ -1,6 +1,7 @@
 /** In which states were watchers from A to B? */
 import type { HistoryQuery, HistoryRow, Millis } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { prepared } from "../prepared.ts";
 import { touchingWindow } from "./scope.ts";
 
 /** Rows of `itv` that end up in one answer, before those of one state are joined; bounds the time of one question. */
@@ -17,19 +18,18 @@ interface Interval extends HistoryRow {
  * @returns `isTruncated` where there were more than `limit`; the oldest are left out then.
  */
 export function history(db: Database, query: HistoryQuery): { rows: readonly HistoryRow[]; isTruncated: boolean } {
-  const found = db
-    .prepare<[Record<string, unknown>], Interval>(
-      `SELECT host.name AS host, watcher.name AS watcher, itv.state, itv.t0 AS "from", itv.t1 AS "to", itv.actor, itv.cause
+  const found = prepared<Interval>(
+    db,
+    `SELECT host.name AS host, watcher.name AS watcher, itv.state, itv.t0 AS "from", itv.t1 AS "to", itv.actor, itv.cause
        ${touchingWindow(query)}
        ORDER BY itv.t0 DESC, host.name, watcher.name LIMIT @scanned`,
-    )
-    .all({
-      hosts: query.hosts === null ? null : JSON.stringify(query.hosts),
-      watcher: query.watcher,
-      since: query.since,
-      until: query.until,
-      scanned: SCANNED_MAX + 1,
-    });
+  ).all({
+    hosts: query.hosts === null ? null : JSON.stringify(query.hosts),
+    watcher: query.watcher,
+    since: query.since,
+    until: query.until,
+    scanned: SCANNED_MAX + 1,
+  });
   const joined = join(found.slice(0, SCANNED_MAX).reverse());
   const isTruncated = joined.length > query.limit || found.length > SCANNED_MAX;
   return { rows: inOrder(newest(joined, query.limit)), isTruncated };
