@@ -8,6 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchFleet } from "./fleet.ts";
 import { benchHistory, benchIngest } from "./history.ts";
+import { benchKill9 } from "./kill9.ts";
 import { benchLogs } from "./logs.ts";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
@@ -145,6 +146,7 @@ try {
     history: benchHistory,
   };
   for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) console.log(await bench(list));
+  if (isWanted("kill9")) console.log(await benchKill9(join(dir, "kill9"), process.cwd()));
   if (isWanted("logs"))
     console.log(await benchLogs(join(dir, "logs"), join(process.cwd(), "node_modules/.bin/circusd")));
 } finally {

@@ -22,6 +22,7 @@ const WHOLE: RunRecord = {
   requests: 1000,
   failures: [],
   kills: [],
+  agentKills: {},
   glances: [],
   writers: [
     { host: "web1", life: "10.100", said: 3, logged: [1, 2, 3] },
@@ -49,7 +50,7 @@ it("a run in which all went well breaks no law", () => {
 describe("requests", () => {
   const law = "no request fails where a healthy worker is";
   const what = expect.stringContaining("web1") as string;
-  const kill = { host: "web1", watcher: "web", pid: 3, fromMs: 5500, toMs: 5501 };
+  const kill = { host: "web1", watcher: "web", pid: 3, fromMs: 5500, toMs: 5501, isAgentAlive: true };
   const glance = { host: "web1", atMs: 5500, web: 0, isAgentAlive: false };
 
   it("one that failed, or none at all", () => {
@@ -82,13 +83,42 @@ describe("lines", () => {
     ["lost in the middle", { said: 3, logged: [1, 3] }, "line 3 where 2 was due"],
     ["doubled", { said: 3, logged: [1, 2, 2, 3] }, "line 2 where 3 was due"],
     ["out of order", { said: 3, logged: [2, 1, 3] }, "line 2 where 1 was due"],
-    ["lost at the end", { said: 3, logged: [1, 2] }, "2 lines in the log, 3 were written"],
-    ["lost altogether", { said: 3, logged: [] }, "0 lines in the log, 3 were written"],
-    ["more than were written", { said: 3, logged: [1, 2, 3, 4, 5] }, "5 lines in the log, 3 were written"],
+    ["lost at the end", { said: 3, logged: [1, 2] }, "lines up to 2 in the log, 3 were written"],
+    ["lost altogether", { said: 3, logged: [] }, "lines up to 0 in the log, 3 were written"],
+    ["more than were written", { said: 3, logged: [1, 2, 3, 4, 5] }, "lines up to 5 in the log, 3 were written"],
   ])("%s", (_name, writer, what) => {
     expect(broken({ writers: [{ host: "web1", life: "10.100", ...writer }] })).toEqual([
       { law: "each line of a worker is in its log, once and in order", what: `web1, writer 10.100: ${what}` },
     ]);
+  });
+
+  it("a few are excused for each kill of circusd, not more, and not elsewhere", () => {
+    const lines = (logged: readonly number[]) => ({ writers: [{ host: "web1", life: "10.100", said: 9, logged }] });
+    const agentKills = { web1: 1 };
+    for (const logged of [
+      [1, 2, 6, 7, 8, 9],
+      [1, 2, 3, 4, 5, 6, 7],
+    ]) {
+      expect(broken({ ...lines(logged), agentKills })).toEqual([]);
+      expect(broken({ ...lines(logged), agentKills: { web2: 1 } })).toHaveLength(1);
+    }
+    for (const logged of [
+      [1, 2, 7, 8, 9],
+      [1, 3, 4, 6, 7, 8, 9],
+      [1, 2, 3],
+      [1, 2, 2, 3, 4, 5, 6, 7, 8, 9],
+    ]) {
+      expect(broken({ ...lines(logged), agentKills })).toHaveLength(1);
+    }
+  });
+
+  it("the end of a process that was killed while its agent was away is excused, its middle is not", () => {
+    const kill = { host: "web1", watcher: "writer", pid: 10, fromMs: 1, toMs: 2, isAgentAlive: false };
+    const lines = (logged: readonly number[]) => ({ writers: [{ host: "web1", life: "10.100", said: 9, logged }] });
+    expect(broken({ ...lines([1, 2]), kills: [kill] })).toEqual([]);
+    expect(broken({ ...lines([1, 3]), kills: [kill] })).toHaveLength(1);
+    expect(broken({ ...lines([1, 2]), kills: [{ ...kill, isAgentAlive: true }] })).toHaveLength(1);
+    expect(broken({ ...lines([1, 2]), kills: [{ ...kill, pid: 1 }] })).toHaveLength(1);
   });
 
   it("no worker that wrote any", () => {

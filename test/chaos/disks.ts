@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { track } from "../support/leaks.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
-const SIZE_MIB = 24;
+const SIZE_MIB = 96;
 const FILLER = "filler";
 
 export class Disks implements AsyncDisposable {

@@ -1,8 +1,11 @@
 /** How each kind of deed is done: it begins, holds for its time, and is made good again, whatever happens. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FleetAnswers } from "@circus-cluster/proto";
+import type { Agent } from "../support/agent.ts";
 import { killSurvivors, type ProcessInfo, processInfo } from "../support/leaks.ts";
 import type { Network } from "../support/namespaces.ts";
+import { within } from "../support/wait.ts";
+import { ANSWER_MS, reachedBy } from "./collect.ts";
 import type { Notes } from "./notes.ts";
 import type { Deed } from "./plan.ts";
 import type { WatcherName, World } from "./world.ts";
@@ -47,10 +50,11 @@ function victim({ world, deed, notes }: Doing): ProcessInfo | null {
 async function killWorker(doing: Doing): Promise<void> {
   const worker = victim(doing);
   if (worker === null) return;
+  const { target: host, watcher = "" } = doing.deed;
+  const { isRunning: isAgentAlive } = doing.world.fleet.host(host).agent;
   const fromMs = Date.now();
   killSurvivors([worker]);
-  const { target: host, watcher = "" } = doing.deed;
-  doing.notes.kills.push({ host, watcher, pid: worker.pid, fromMs, toMs: Date.now() });
+  doing.notes.kills.push({ host, watcher, pid: worker.pid, fromMs, toMs: Date.now(), isAgentAlive });
   await Promise.resolve();
 }
 
@@ -74,6 +78,22 @@ async function onController({ world, deed, hold, notes }: Doing, signal: NodeJS.
   await world.fleet.startController(name, CONTROLLER_MS);
 }
 
+/** What it had told until then must not get lost with it. */
+async function onAgent({ world, deed, hold, notes }: Doing, end: (agent: Agent) => Promise<unknown>): Promise<void> {
+  const { agent } = world.fleet.host(deed.target);
+  notes.reached.push(...(await reachedBy(world, deed.target)));
+  await end(agent);
+  await hold();
+  await agent.restart();
+}
+
+/** As before an upgrade: it leaves its workers to the next one. */
+async function quitAlone(agent: Agent): Promise<void> {
+  const reply = await agent.call("quit", { keep_workers: true }, ANSWER_MS);
+  if (reply["status"] !== "ok") throw new Error(`quit: ${JSON.stringify(reply)}`);
+  await within("circusd's end after quit", ANSWER_MS, agent.program.exited);
+}
+
 async function onServer({ world, hold }: Doing, end: "kill9" | "stop"): Promise<void> {
   await world.fleet.server[end]();
   await hold();
@@ -83,6 +103,12 @@ async function onServer({ world, hold }: Doing, end: "kill9" | "stop"): Promise<
 const FAULTS: Readonly<Record<string, Injector>> = {
   "worker-kill": killWorker,
   "worker-stop": async (doing) => signalled(victim(doing)?.pid ?? 0, doing.hold),
+  "agent-kill": (doing) => {
+    const { agentKills } = doing.notes;
+    agentKills[doing.deed.target] = (agentKills[doing.deed.target] ?? 0) + 1;
+    return onAgent(doing, (agent) => agent.kill9());
+  },
+  "agent-upgrade": (doing) => onAgent(doing, quitAlone),
   "agent-stop": ({ world, deed, hold }) => signalled(world.fleet.host(deed.target).agent.pid, hold),
   "controller-kill": (doing) => onController(doing, "SIGKILL"),
   "controller-restart": (doing) => onController(doing, "SIGTERM"),

@@ -15,6 +15,8 @@ export interface WorkerKill {
   /** Just before and just after the signal was sent. */
   readonly fromMs: number;
   readonly toMs: number;
+  /** False: nobody held its pipes but itself. */
+  readonly isAgentAlive: boolean;
 }
 
 /** One look at a host. */
@@ -129,6 +131,8 @@ export interface RunRecord {
   readonly requests: number;
   readonly failures: readonly RequestFailure[];
   readonly kills: readonly WorkerKill[];
+  /** How often the agent of a host was killed. */
+  readonly agentKills: Readonly<Record<string, number>>;
   readonly glances: readonly Glance[];
   readonly writers: readonly WriterLife[];
   readonly databases: readonly Database[];

@@ -140,18 +140,36 @@ async function settle(
   await waitFor(isClean, { what: "nothing to be left", deadlineMs: SETTLE_MS, everyMs: 500 }).catch(() => undefined);
   const leftovers = await leftoversOf(world, before);
   for (const { agent } of world.fleet.hosts) await agent.call("stop", { name: "writer", waiting: true }, 60_000);
-  const writers = world.hosts.flatMap((host) => writersOf(host, world.directory(host)));
+  const writers = world.hosts.flatMap((host) => writersOf(world, host));
   const databases = await settledDatabases(world, notes);
   return {
     requests: requests.reduce((sum, { n }) => sum + n, 0),
     failures: requests.flatMap(({ failures }) => failures),
-    ...{ kills: notes.kills, glances: notes.glances, writers, databases, counts, leftovers },
+    ...{
+      kills: notes.kills,
+      agentKills: notes.agentKills,
+      glances: notes.glances,
+      writers,
+      databases,
+      counts,
+      leftovers,
+    },
     ...{ reached: notes.reached, calls: notes.calls, mishaps: notes.mishaps },
   };
 }
 
 const EMPTY: RunRecord = {
-  ...{ requests: 1, failures: [], kills: [], glances: [], writers: [], databases: [], reached: [], counts: [] },
+  ...{
+    requests: 1,
+    failures: [],
+    kills: [],
+    agentKills: {},
+    glances: [],
+    writers: [],
+    databases: [],
+    reached: [],
+    counts: [],
+  },
   ...{ leftovers: { orphans: [], held: [], fifos: [] }, calls: [], mishaps: [] },
 };
 

@@ -38,8 +38,11 @@ export function watcherOf({ command }: ProcessInfo): WatcherName | null {
   return WATCHER_NAMES.find((name) => command.includes(COMMANDS[name])) ?? null;
 }
 
-async function sections(): Promise<Readonly<Record<string, Section>>> {
-  const { "watcher:myworker": web, "socket:myworker": socket } = await exampleSections();
+/** Logs of workers are beside the state of the agent, where circusd writes at once what it reads. */
+function sections(
+  { "watcher:myworker": web, "socket:myworker": socket }: Readonly<Record<string, Section>>,
+  stateDir: string,
+): Readonly<Record<string, Section>> {
   const common = { copy_env: true, copy_path: true, max_retry: -1, "ready.min_uptime": "1s", "backoff.max": "1s" };
   const writer = join(projectRoot, "test/fixtures/numbered_writer.py");
   return {
@@ -48,7 +51,7 @@ async function sections(): Promise<Readonly<Record<string, Section>>> {
     "watcher:web": { ...web, ...common, numprocesses: WATCHERS.web },
     "watcher:writer": {
       ...{ cmd: `/usr/bin/python3 ${writer} notes 0.01`, numprocesses: WATCHERS.writer, ...common },
-      ...{ "stdout_stream.class": "FileStream", "stdout_stream.filename": "writer.log" },
+      ...{ "stdout_stream.class": "FileStream", "stdout_stream.filename": join(stateDir, "writer.log") },
       ...{ "stdout_stream.max_bytes": 1_000_000, "stdout_stream.backup_count": 999 },
     },
     "watcher:redis": {
@@ -77,10 +80,11 @@ export class World implements AsyncDisposable {
 
   static async start(hosts: readonly string[], controllers: readonly string[]): Promise<World> {
     const disks = await Disks.make(hosts);
+    const example = await exampleSections();
     try {
       const fleet = await RealFleet.start(hosts, {
         controllers,
-        sections: await sections(),
+        sections: (host) => sections(example, disks.of(host)),
         stateDirOf: (host) => disks.of(host),
       });
       const lacks = [

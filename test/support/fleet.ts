@@ -30,6 +30,8 @@ interface FleetHost {
   readonly appFile: string;
 }
 
+type Sections = Readonly<Record<string, Section>>;
+
 export interface FleetOptions {
   /** No namespaces, also where the machine permits them. @default false */
   readonly isOnLoopback?: boolean;
@@ -40,7 +42,7 @@ export interface FleetOptions {
   /** Where the controller's HTTP door is; wants `isOnLoopback`. @default no door */
   readonly httpPort?: number;
   /** Of circus.ini, beside `[fleet]` and the socket's address. @default the example's */
-  readonly sections?: Readonly<Record<string, Section>>;
+  readonly sections?: Sections | ((host: string) => Sections);
   /** Names of controllers, each on a host of its own. @default one, where the operator is */
   readonly controllers?: readonly string[];
   /** State directory of a host's agent. @default one of its own */
@@ -214,13 +216,15 @@ export class RealFleet implements AsyncDisposable {
     await copyFile(source, appFile);
     const address = this.#network?.host(name).address ?? "127.0.0.1";
     const port = this.#network === null ? await freePort() : 8000;
+    const { sections: own } = this.#options;
     const agent = await startAgent({
       cwd: directory,
+      readyMs: 60_000,
       ...this.#in(name),
       ...(this.#options.stateDirOf === undefined ? {} : { stateDir: this.#options.stateDirOf(name) }),
       sections: {
         fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
-        ...(this.#options.sections ?? (await exampleSections())),
+        ...((typeof own === "function" ? own(name) : own) ?? (await exampleSections())),
         "socket:myworker": { host: address, port },
       },
     });
