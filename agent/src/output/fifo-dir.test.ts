@@ -118,6 +118,16 @@ describe("Outputs.sweep", () => {
     await outputs.close();
   });
 
+  it("lets go at once of what nobody holds any more", async () => {
+    const { worker } = leftBehind("read -r _");
+    await end(worker);
+    const outputs = agent();
+    outputs.sweep([config(log)], () => true);
+    await expect.poll(fifos, { timeout: 15_000 }).toEqual([]);
+    await outputs.close();
+    expect(told).toEqual([]);
+  });
+
   it("takes what is there once where the watcher is not to run, and closes its file", async () => {
     const { worker } = leftBehind("echo one; read -r _");
     const outputs = agent();

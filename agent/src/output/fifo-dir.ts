@@ -106,6 +106,13 @@ export class FifoDir {
    */
   reopen(path: string): number {
     const readEnd = openForReading(path);
+    try {
+      // The kernel tells a reader of the end only if somebody has written, or could have, since it was opened.
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    } catch (error) {
+      closeSync(readEnd);
+      throw error;
+    }
     this.#ours.add(path);
     return readEnd;
   }
