@@ -93,6 +93,7 @@ export class Controller implements AsyncDisposable {
         : new Election({
             name,
             connect: (signal) => connectLock(config, lock, signal),
+            used: () => this.#rollouts.lastFence(),
             onWon: () => void this.#duty.begin(),
             onLost: () => this.#duty.end(),
             log,
@@ -306,6 +307,7 @@ export class Controller implements AsyncDisposable {
   /** Connected, or connected again: what was missed is asked for. */
   #isBack(): void {
     this.#presence.listening(true);
+    this.#events.connected();
     this.#consumer.restart();
     for (const host of this.#presence.hosts) void this.#keeper.look(host);
     this.#rollouts.online(true);

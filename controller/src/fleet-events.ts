@@ -17,6 +17,10 @@ import type { FleetConnection } from "@circus-cluster/proto/nats";
 const QUEUE_MAX = 100_000;
 const STORE_MS = 5000;
 const RETRY_MS = 500;
+/** A server syncs its stream once a minute: a power cut takes what is younger (fleet-protocol §4). */
+const SETTLE_MS = 120_000;
+/** More of these are not kept to be stored again. */
+const RECENT_MAX = 5000;
 
 export interface FleetEventsParts {
   readonly connection: Pick<FleetConnection, "store" | "isConnected">;
@@ -29,12 +33,15 @@ export interface FleetEventsParts {
 export class FleetEvents implements AsyncDisposable {
   readonly #parts: FleetEventsParts;
   readonly #queue: FleetEvent[] = [];
+  /** Stored, but perhaps not on the server's disk yet. */
+  #recent: { readonly event: FleetEvent; readonly atMs: number }[] = [];
   readonly #stopping = new AbortController();
   /** Of this time as leader; null: we do not lead. */
   #epoch: number | null = null;
   #seq = 0;
   readonly #waiting: { readonly seq: number; readonly settle: (isStored: boolean) => void }[] = [];
-  #sending: Promise<void> | null = null;
+  #sending: Promise<void> = Promise.resolve();
+  #isSending = false;
   #lastFailure = "";
 
   constructor(parts: FleetEventsParts) {
@@ -51,6 +58,7 @@ export class FleetEvents implements AsyncDisposable {
   halt(): void {
     this.#epoch = null;
     this.#queue.length = 0;
+    this.#recent = [];
     for (const { settle } of this.#waiting.splice(0)) settle(false);
   }
 
@@ -67,10 +75,28 @@ export class FleetEvents implements AsyncDisposable {
     const epoch = this.#epoch;
     if (epoch === null || this.#queue.length >= QUEUE_MAX || this.#stopping.signal.aborted) return false;
     this.#queue.push({ ...draft, v: 1, epoch, seq: ++this.#seq, time: Date.now() });
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = null;
-    });
+    this.#startSending();
     return true;
+  }
+
+  #startSending(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    this.#sending = this.#send();
+  }
+
+  #forgetSettled(): void {
+    const now = performance.now();
+    const first = this.#recent.findIndex(({ atMs }) => now - atMs < SETTLE_MS);
+    const settled = first < 0 ? this.#recent.length : first;
+    this.#recent.splice(0, Math.max(settled, this.#recent.length - RECENT_MAX));
+  }
+
+  /** After a reconnect: what a server without power may have forgotten goes before all that waits. */
+  connected(): void {
+    this.#forgetSettled();
+    this.#queue.unshift(...this.#recent.splice(0).map(({ event }) => event));
+    this.#startSending();
   }
 
   /** Gives what waits `graceMs` to get out. */
@@ -87,12 +113,15 @@ export class FleetEvents implements AsyncDisposable {
   }
 
   async #send(): Promise<void> {
+    // Its end is noted in the same breath: what is queued in a microtask later would wait for the next event.
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      if (this.#stopping.signal.aborted) return;
+      if (this.#stopping.signal.aborted) break;
       const failure = this.#parts.mayAct() ? await this.#store(next) : "this controller does not lead";
       if (this.#queue[0] !== next) continue; // halted meanwhile
       if (failure === null) {
         this.#queue.shift();
+        this.#recent.push({ event: next, atMs: performance.now() });
+        this.#forgetSettled();
         this.#lastFailure = "";
         while ((this.#waiting[0]?.seq ?? Number.POSITIVE_INFINITY) <= next.seq) this.#waiting.shift()?.settle(true);
         continue;
@@ -103,6 +132,7 @@ export class FleetEvents implements AsyncDisposable {
       this.#lastFailure = failure;
       await delay(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
+    this.#isSending = false;
   }
 
   async #store(event: FleetEvent): Promise<string | null> {

@@ -1,5 +1,5 @@
 /** A real nats-server, with JetStream in a directory of its own, that can be killed and come back on the same port. */
-import { readFile } from "node:fs/promises";
+import { cp, readFile, rm } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { freePort } from "./ports.ts";
 import { type Program, startProgram } from "./process.ts";
@@ -27,6 +27,10 @@ export interface NatsServer extends AsyncDisposable {
   /** As a power cut for the process: no flush, no goodbye. */
   kill9(): Promise<void>;
   stop(): Promise<void>;
+  /** Its store is on disk as it is now, and nothing that comes later: see `losePower`. */
+  sync(): Promise<void>;
+  /** As a power cut for the machine: what came after the last `sync` is gone. */
+  losePower(): Promise<void>;
   /** Starts it again on the same store and port, stopping it first if it runs; ready when it resolves. */
   restart(): Promise<void>;
   /** SIGSTOP and SIGCONT, for example; nothing where it does not run. */
@@ -44,6 +48,8 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     const config =
       options.config ??
       (await dir.write("nats.conf", `listen: "${host}:${port}"\njetstream { store_dir: "${dir.file("store")}" }\n`));
+    const store = storeOf(await readFile(config, "utf8"));
+    const synced = dir.file("synced");
     let program: Program | null = null;
     let earlier = "";
 
@@ -83,6 +89,15 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       },
       kill9: () => end("SIGKILL"),
       stop: () => end("SIGTERM"),
+      async sync() {
+        await rm(synced, { recursive: true, force: true });
+        await cp(store, synced, { recursive: true });
+      },
+      async losePower() {
+        await end("SIGKILL");
+        await rm(store, { recursive: true });
+        await cp(synced, store, { recursive: true });
+      },
       async restart() {
         await end("SIGTERM");
         await start();
@@ -109,6 +124,10 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
 function listenOf(text: string): { host: string; port: number } | null {
   const match = /^\s*listen\s*[:=]?\s*"?([^\s":]+):(\d+)"?/m.exec(text);
   return match === null ? null : { host: match[1] === "0.0.0.0" ? "127.0.0.1" : match[1]!, port: Number(match[2]) };
+}
+
+function storeOf(text: string): string {
+  return /store_dir\s*[:=]?\s*"([^"]+)"/.exec(text)?.[1] ?? "";
 }
 
 function connectable(host: string, port: number): Promise<boolean> {

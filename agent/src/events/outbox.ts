@@ -17,6 +17,7 @@ import { explanationsIn, merge } from "./lost.ts";
 import { Reader } from "./reader.ts";
 import { isAfter, type Lost, type Position, type Segment, Segments } from "./segments.ts";
 import { type OutboxLink, Sender } from "./sender.ts";
+import type { Acked } from "./trail.ts";
 
 export interface OutboxOptions {
   readonly stateDir: string;
@@ -75,7 +76,8 @@ export class Outbox {
     this.#setTimer = options.setTimer ?? realTimer;
     this.#segments = segments;
     const acked = readAcked(this.#dir);
-    this.epoch = takeEpoch(options.stateDir, options.clock.wall(), Math.max(segments.lastEpoch, acked.epoch));
+    const lastEpoch = Math.max(segments.lastEpoch, acked.acked.epoch);
+    this.epoch = takeEpoch(options.stateDir, options.clock.wall(), lastEpoch);
     this.#reader = new Reader(segments);
     this.#sender = new Sender({
       reader: this.#reader,
@@ -330,22 +332,26 @@ export class Outbox {
   }
 
   #saveAcked(): void {
-    const { epoch, seq } = this.#sender.acked;
+    const { acked, settled } = this.#sender;
     try {
-      replaceFile(this.#dir, ACKED_FILE, `${epoch} ${seq}\n`, false);
+      replaceFile(this.#dir, ACKED_FILE, `${acked.epoch} ${acked.seq} ${settled.epoch} ${settled.seq}\n`, false);
     } catch (error) {
       this.#options.log.debug("the acknowledged position is not saved", { reason: reasonOf(error) });
     }
   }
 }
 
-function readAcked(dir: string): Position {
+function readAcked(dir: string): Acked {
   let text = "";
   try {
     text = readFileSync(join(dir, ACKED_FILE), "utf8");
   } catch {
     // Not there yet, or not readable: all is sent again.
   }
-  const match = /^(\d{1,16}) (\d{1,16})\n$/.exec(text);
-  return match === null ? { epoch: 0, seq: 0 } : { epoch: Number(match[1]), seq: Number(match[2]) };
+  // A version before this one knew nothing of settled events: all that is kept is sent once more.
+  const match = /^(\d{1,16}) (\d{1,16})(?: (\d{1,16}) (\d{1,16}))?\n$/.exec(text);
+  const [epoch = 0, seq = 0, settledEpoch = 0, settledSeq = 0] = (match ?? [])
+    .slice(1)
+    .map((digits) => Number(digits ?? 0));
+  return { acked: { epoch, seq }, settled: { epoch: settledEpoch, seq: settledSeq } };
 }

@@ -6,6 +6,10 @@
  * refusal or a while without acknowledgement the sender goes back to the first unacknowledged one and tries
  * with that one alone until the stream answers. The stream gets them in order, but for one case: a stream
  * that refuses one event of a window and takes the next one (the controller's watermarks fill such a hole).
+ *
+ * A server syncs its stream once a minute, so that a power cut takes acknowledged events with it (fleet-protocol
+ * §4). Whoever connects, therefore, sends again what was acknowledged in the last two minutes; the stream knows
+ * repeats by their ids, and the controllers by their numbers.
  */
 import {
   EVENTS_STREAM,
@@ -21,6 +25,7 @@ import { Complaints } from "../fleet/complaints.ts";
 import { parseLine } from "./line.ts";
 import { DamagedError, type Line, type Place, type Reader } from "./reader.ts";
 import { isAfter, type Position } from "./segments.ts";
+import { type Acked, Trail } from "./trail.ts";
 
 const WINDOW = 64;
 const ACK_TIMEOUT_MS = 2000;
@@ -36,8 +41,8 @@ export interface SenderOptions {
   readonly subjects: Subjects;
   readonly host: HostName;
   readonly log: Logger;
-  /** Everything up to and with it was acknowledged before. */
-  readonly acked: Position;
+  /** Of a former life. */
+  readonly acked: Acked;
   readonly monotonic: () => number;
   /** Calls back once, unless the returned function was called before. */
   readonly setTimer: (ms: number, work: () => void) => () => void;
@@ -55,7 +60,11 @@ interface InFlight {
 
 export class Sender {
   readonly #options: SenderOptions;
+  /** The last one that was ever acknowledged. */
   #acked: Position;
+  readonly #trail: Trail;
+  /** Up to and with it nothing is sent any more. */
+  #done: Position;
   #link: OutboxLink | null = null;
   #acks: FleetSubscription | null = null;
   #inbox = "";
@@ -71,12 +80,19 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.#acked = options.acked;
+    this.#acked = options.acked.acked;
+    this.#done = options.acked.settled;
+    this.#trail = new Trail(options.acked.settled);
     this.#complaints = new Complaints(REPEAT_MS, options.monotonic);
   }
 
   get acked(): Position {
     return this.#acked;
+  }
+
+  /** The last one that the stream has had for so long that it is on the server's disk. */
+  get settled(): Position {
+    return this.#trail.settled(this.#options.monotonic()).position;
   }
 
   /** Takes a connection into use; it must be up. */
@@ -101,6 +117,7 @@ export class Sender {
     this.#isUp = true;
     this.#failures = 0;
     this.#restart();
+    this.#goBack();
     this.wake();
   }
 
@@ -126,7 +143,7 @@ export class Sender {
       return true;
     }
     const position: Position = { epoch: event.epoch, seq: event.seq };
-    if (!isAfter(position, this.#acked)) return true;
+    if (!isAfter(position, this.#done)) return true;
     const nowMs = monotonic();
     let isSent = false;
     try {
@@ -161,7 +178,8 @@ export class Sender {
 
   #skipDamaged(order: number, reason: string): void {
     this.#options.reader.seek({ order: order + 1, offset: 0 });
-    this.#options.onDamaged(order, this.#flight.at(-1)?.position ?? this.#acked, reason);
+    const last = this.#flight.at(-1)?.position ?? this.#done;
+    this.#options.onDamaged(order, isAfter(last, this.#acked) ? last : this.#acked, reason);
   }
 
   #takeAck(message: FleetMessage): void {
@@ -180,14 +198,23 @@ export class Sender {
     const done = this.#flight.findIndex(({ isAcked }) => !isAcked);
     const acked = this.#flight.splice(0, done < 0 ? this.#flight.length : done).at(-1);
     if (acked === undefined) return;
-    this.#acked = acked.position;
+    this.#done = acked.position;
+    if (isAfter(acked.position, this.#acked)) this.#acked = acked.position;
     this.#progressMs = this.#options.monotonic();
+    this.#trail.add(acked, this.#progressMs);
     this.#failures = 0;
     this.#window = WINDOW;
     if (!this.#complaints.isEmpty) this.#options.log.info("the stream takes events again");
     this.#complaints.clear();
     this.#options.onAcked(acked.position);
     this.wake();
+  }
+
+  /** To what the server may have lost. */
+  #goBack(): void {
+    const { position, place } = this.#trail.settled(this.#options.monotonic());
+    this.#done = position;
+    this.#options.reader.seek(place ?? { order: 0, offset: 0 });
   }
 
   /** The stream said no, or nothing: wait, then go back. */

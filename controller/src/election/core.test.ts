@@ -1,7 +1,7 @@
 import type { LockEntry } from "@circus-cluster/proto/nats";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { holderOf, isGone, type Lease, LOCK_TTL_MS, mayAct, nextMove, RENEW_MS, written } from "./core.ts";
+import { holderOf, isGone, isUsed, type Lease, LOCK_TTL_MS, mayAct, nextMove, RENEW_MS, written } from "./core.ts";
 
 const NAMES = ["a", "b", "c"];
 const entry = (leader: string | null, life: string, revision = 7): LockEntry => ({ revision, value: { leader, life } });
@@ -38,6 +38,18 @@ describe("a lease", () => {
     const renewed = written(won, 5, 10, true, 3000);
     expect(renewed).toEqual({ fence: { bucket: 5, revision: 9 }, revision: 10, renewedMs: 3000, wonMs: 1000 });
     expect(written(renewed, 5, 11, false, 9000).fence).toEqual({ bucket: 5, revision: 11 });
+  });
+});
+
+describe("a fence", () => {
+  it.each([
+    [null, false],
+    [{ bucket: 5, revision: 8 }, false],
+    [{ bucket: 5, revision: 9 }, true],
+    [{ bucket: 5, revision: 12 }, true],
+    [{ bucket: 4, revision: 12 }, false],
+  ])("is new where the last one used was %j", (used, isOld) => {
+    expect(isUsed({ bucket: 5, revision: 9 }, used)).toBe(isOld);
   });
 });
 

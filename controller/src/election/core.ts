@@ -62,6 +62,14 @@ export function written(
     : { fence: { bucket, revision }, revision, renewedMs: askedMs, wonMs: askedMs };
 }
 
+/**
+ * Would agents take us for one before the last leader? A server that lost power may count on from a lower revision:
+ * then the lock is written until it is above what was used.
+ */
+export function isUsed(fence: Fence, used: Fence | null): boolean {
+  return used !== null && fence.bucket === used.bucket && fence.revision <= used.revision;
+}
+
 /** Has the server certainly forgotten it? */
 export function isGone(lease: Lease, nowMs: Millis): boolean {
   return nowMs - lease.renewedMs >= LOCK_TTL_MS;

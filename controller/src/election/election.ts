@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Fence, type Logger, type Millis, reasonOf } from "@circus-cluster/proto";
 import type { FleetConnection, Lock } from "@circus-cluster/proto/nats";
-import { holderOf, isGone, type Lease, LOCK_TTL_MS, mayAct, nextMove, RENEW_MS, written } from "./core.ts";
+import { holderOf, isGone, isUsed, type Lease, LOCK_TTL_MS, mayAct, nextMove, RENEW_MS, written } from "./core.ts";
 
 const POLL_MS = 500;
 const ANSWER_MS = 1500;
@@ -22,6 +22,8 @@ export interface ElectionParts {
   readonly name: string;
   /** @throws where the signal ends it */
   readonly connect: (signal: AbortSignal) => Promise<FleetConnection>;
+  /** The highest fence that a command went out with, as far as we know; null: none did. */
+  readonly used: () => Fence | null;
   /** From now on we lead; whatever is done asks `mayAct` first all the same. */
   readonly onWon: () => void;
   readonly onLost: () => void;
@@ -119,7 +121,9 @@ export class Election implements Leadership, AsyncDisposable {
     }
     if (!move.isOurs) this.#lease = null;
     const askedMs = performance.now();
-    const revision = await lock.write({ leader: this.#parts.name, life: this.#life }, move.revision);
+    let revision: number | null = move.revision;
+    do revision = await lock.write({ leader: this.#parts.name, life: this.#life }, revision);
+    while (revision !== null && this.#lease === null && isUsed({ bucket: lock.bucket, revision }, this.#parts.used()));
     if (revision === null) {
       this.#lease = null;
       return;

@@ -1,5 +1,5 @@
 /**
- * Reads the stream into the database: an ordered consumer from the position + 1, batches of at most 200 messages
+ * Reads the stream into the database: an ordered consumer from the position, batches of at most 200 messages
  * (1,000 far behind) or 20 ms, one transaction each. Whatever goes wrong, it begins again at the position of the database.
  */
 import { setTimeout as delay } from "node:timers/promises";
@@ -121,11 +121,20 @@ export class Consumer implements AsyncDisposable {
     this.#target = stream.messages === 0 ? 0 : stream.lastSeq;
     const batch = new Batch((messages) => this.#commit(messages));
     let consumption: Consumption | null = null;
+    const take = (message: StreamMessage): Promise<void> | undefined => {
+      if (message.seq !== place.pos) return batch.add(message);
+      if (writer.recognize(message)) return undefined;
+      log.warning("the event stream was set back; it is read from its beginning", { position: place.pos });
+      batch.drop();
+      this.#restart();
+      return undefined;
+    };
     try {
       consumption = await connection.orderedConsume({
         stream: EVENTS_STREAM,
-        startSeq: place.pos + 1,
-        onMessage: (message) => batch.add(message),
+        // The last one that is stored again, to see that it is the same stream.
+        startSeq: Math.max(1, place.pos),
+        onMessage: take,
       });
       log.info("reading events", { from: place.pos + 1, last: stream.lastSeq });
       this.#lastFailure = "";

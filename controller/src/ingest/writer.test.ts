@@ -206,6 +206,21 @@ describe("the writer", () => {
     );
   });
 
+  it("begins a new one, too, where another message stands at its position: the server has lost the end of its stream", () => {
+    writer.enter({ created: 1, lastSeq: 99 });
+    const [taken, last] = [message("web1", 1, "watcher_started"), message("web1", 2, "watcher_stopped")];
+    writer.commit([taken, last]);
+    const before = writer.place;
+    const { pos, generation } = before;
+    // Another one passed by at our position, and the same one.
+    expect(writer.recognize({ seq: pos - 1, time: 5 })).toBe(true);
+    expect(new Writer(db, subjects).recognize(last)).toBe(true);
+    expect(new Writer(db, subjects).place).toEqual(before);
+    expect(writer.recognize({ ...last, time: last.time + 1 })).toBe(false);
+    expect(writer.place).toMatchObject({ pos: 0, generation: generation + 1, created: 1 });
+    expect(writer.commit([taken, { ...last, time: last.time + 1 }])).toMatchObject({ seen: 2, events: [] });
+  });
+
   it("measures the clock of a host by its quickest event, anew in each life", () => {
     const late = (seq: number, delay: number, epoch = 1): RawMessage => {
       const one = message("web1", seq, "process_spawned", { epoch });

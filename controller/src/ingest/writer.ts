@@ -31,6 +31,8 @@ export interface StreamPlace {
   /** Wall ms at which the stream was made; 0: none seen yet. */
   readonly created: number;
   readonly generation: number;
+  /** Wall ms at which the stream took the message at `pos`; null: an older version did not note it. */
+  readonly time: number | null;
 }
 
 export class Writer {
@@ -76,12 +78,27 @@ export class Writer {
    * generation: all of it is read, and the watermarks filter what is known.
    */
   enter(stream: { readonly created: number; readonly lastSeq: number }): StreamPlace {
-    const { created, pos, generation } = this.#place;
-    if (created === stream.created && pos <= stream.lastSeq) return this.#place;
+    const { created, pos } = this.#place;
+    return created === stream.created && pos <= stream.lastSeq ? this.#place : this.#renew(stream.created);
+  }
+
+  /**
+   * Is the message at our position the one that we took? A server that lost power goes on with lower numbers, and may
+   * have passed our position again when we come back. @returns false where it is another: a new generation has begun
+   */
+  recognize({ seq, time }: Pick<RawMessage, "seq" | "time">): boolean {
+    const { pos, created, time: taken } = this.#place;
+    if (seq !== pos || taken === null || taken === time) return true;
+    this.#renew(created);
+    return false;
+  }
+
+  #renew(created: number): StreamPlace {
+    const { generation } = this.#place;
     this.#db
       .transaction(() => {
         writeMeta(this.#db, "pos", 0);
-        writeMeta(this.#db, "stream_created", stream.created);
+        writeMeta(this.#db, "stream_created", created);
         writeMeta(this.#db, "generation", generation + 1);
       })
       .immediate();
@@ -93,7 +110,8 @@ export class Writer {
   commit(batch: readonly RawMessage[]): Committed {
     try {
       const committed = this.#db.transaction(() => this.#store(batch)).immediate();
-      this.#place = { ...this.#place, pos: Math.max(this.#place.pos, batch.at(-1)?.seq ?? 0) };
+      const last = batch.at(-1);
+      if (last !== undefined) this.#place = { ...this.#place, pos: last.seq, time: last.time };
       return committed;
     } catch (error) {
       this.#names.forget();
@@ -121,7 +139,10 @@ export class Writer {
     for (const [host, { epoch, ms }] of this.#delays) this.#skew.run({ host, epoch, ms });
     this.#delays.clear();
     const last = batch.at(-1);
-    if (last !== undefined) writeMeta(this.#db, "pos", last.seq);
+    if (last !== undefined) {
+      writeMeta(this.#db, "pos", last.seq);
+      writeMeta(this.#db, "pos_time", last.time);
+    }
     return { events, seen, refused };
   }
 
@@ -202,7 +223,13 @@ export class Writer {
 
   #readPlace(): StreamPlace {
     const read = (key: string): number => Number(readMeta(this.#db, key) ?? 0);
-    return { pos: read("pos"), created: read("stream_created"), generation: read("generation") };
+    const time = readMeta(this.#db, "pos_time");
+    return {
+      pos: read("pos"),
+      created: read("stream_created"),
+      generation: read("generation"),
+      time: time === null ? null : Number(time),
+    };
   }
 }
 

@@ -142,6 +142,11 @@ export class Rollouts implements Disposable {
     return this.#parts.store.show(id);
   }
 
+  /** Of the newest leader that saved a rollout; null: none did. */
+  lastFence(): Fence | null {
+    return this.#parts.store.lastFence();
+  }
+
   /** Who started it; null: no such rollout. */
   starter(id: string): string | null {
     return this.#parts.store.actor(id); // kept before anything was sent

@@ -84,6 +84,7 @@ export class RolloutStore {
   readonly #running: Statement<[], Head>;
   readonly #steps: Statement<[string], StoredStep>;
   readonly #place: Statement<[string], Place & { readonly told: number }>;
+  readonly #fence: Statement<[], Fence>;
   readonly #tell: Statement<[string]>;
   readonly #writeController: Statement<[string]>;
   readonly #controller: Statement<[string]>;
@@ -99,6 +100,9 @@ export class RolloutStore {
     );
     this.#writeStep = db.prepare(`INSERT OR REPLACE INTO step(${STEP}) VALUES(${STEP.replace(/\w+/g, "@$&")})`);
     this.#place = db.prepare(`SELECT ${PLACE}, told FROM rollout WHERE id = ?`);
+    this.#fence = db.prepare(
+      "SELECT bucket, revision FROM rollout WHERE bucket > 0 ORDER BY bucket DESC, revision DESC LIMIT 1",
+    );
     this.#writeController = db.prepare("INSERT OR IGNORE INTO controller(name) VALUES(?)");
     this.#controller = db.prepare("SELECT 1 FROM controller WHERE name = ?");
     this.#tell = db.prepare("UPDATE rollout SET told = 1 WHERE id = ? AND told = 0");
@@ -158,6 +162,11 @@ export class RolloutStore {
   /** Has a controller of this name ever led a rollout that came from the stream? */
   isController(name: string): boolean {
     return this.#controller.get(name) !== undefined;
+  }
+
+  /** The highest that any saving was made with; null: none. */
+  lastFence(): Fence | null {
+    return this.#fence.get() ?? null;
   }
 
   /** The stream has it, and so do the others. */
