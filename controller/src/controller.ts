@@ -13,6 +13,7 @@ import {
   Subjects,
 } from "@circus-cluster/proto";
 import { connectFleet, type FleetConnection, type FleetStatus } from "@circus-cluster/proto/nats";
+import { Complaints } from "./complaints.ts";
 import type { ControllerConfig } from "./config.ts";
 import { Answers } from "./doors/answers.ts";
 import type { HttpDoor } from "./doors/http.ts";
@@ -21,6 +22,7 @@ import { NatsDoor } from "./doors/nats.ts";
 import { connectLock } from "./election/connect.ts";
 import { Duty } from "./election/duty.ts";
 import { Election } from "./election/election.ts";
+import { Signs } from "./election/signs.ts";
 import { FleetEvents } from "./fleet-events.ts";
 import { FleetView } from "./fleet-view.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -32,6 +34,7 @@ import { Commander } from "./live/commander.ts";
 import { LiveFeed } from "./live/feed.ts";
 import { Keeper } from "./live/keeper.ts";
 import type { LiveHost } from "./live/model.ts";
+import { Pacer } from "./presence/pacer.ts";
 import { PresenceRunner } from "./presence/runner.ts";
 import { ReadinessCheck } from "./readiness.ts";
 import { type PlanHost } from "./rollout/plan.ts";
@@ -47,6 +50,8 @@ import { rememberPicture } from "./store/remember.ts";
 import { Vitals } from "./vitals.ts";
 
 const CLOSE_MS = 2000;
+/** Another controller answers a first sign within this. */
+const MEET_MS = 300;
 
 export class Controller implements AsyncDisposable {
   readonly #config: ControllerConfig;
@@ -64,12 +69,14 @@ export class Controller implements AsyncDisposable {
   readonly #feed: LiveFeed;
   readonly #door: NatsDoor;
   readonly #duty: Duty;
+  readonly #signs: Signs;
   readonly #election: Election | null;
   readonly #housekeeping: Housekeeping;
   readonly #vitals: Vitals;
   /** Ends the service over HTTP; null: there is none. */
   readonly #httpService: Disposable | null;
   #closing: Promise<void> | null = null;
+  #meeting: NodeJS.Timeout | undefined;
 
   /** Listens and works from here on. */
   private constructor(
@@ -109,12 +116,17 @@ export class Controller implements AsyncDisposable {
       // Of two controllers both see it; the leader tells.
       emit: (draft) => !this.#duty.isLeading || emit(draft),
       lastSeq: (host, epoch) => lastSeq(stores.events, host, epoch),
-      onBeat: (host, beat) => this.#keeper.heard(host, beat, performance.now()),
+      onBeat: (host, beat) => {
+        this.#keeper.heard(host, beat, performance.now());
+        pacer.beat(host, beat);
+      },
       onChange: (host) => this.#see(host),
       log,
     });
     const clockDelayMs = (host: string): number => this.#presence.clockDelayMs(host);
     const commander = new Commander({ connection, subjects, controller: name, clockDelayMs, fence });
+    const isLeading = (): boolean => this.#duty.isLeading && mayAct();
+    const pacer = new Pacer({ commander, mayAct: isLeading, pace: () => this.#presence.paceMs });
     this.#keeper = new Keeper({
       commander,
       log,
@@ -156,9 +168,9 @@ export class Controller implements AsyncDisposable {
       ...{ connection, stores, stateDir: config.stateDir, consumer: this.#consumer },
       position: () => this.#writer.place.pos,
     });
-    const health = () => this.#vitals.health;
+    const health = () => ({ ...this.#vitals.health, controllers: this.#signs.controllers });
     const refusal = (): string | null => this.#refusal();
-    const answers = new Answers({ view, rollouts: this.#rollouts, health, refusal });
+    const answers = new Answers({ view, rollouts: this.#rollouts, health, refusal, leader: () => this.#leader });
     this.#door = new NatsDoor({ connection, subjects, controller: name, answers, log });
     this.#duty = new Duty({
       stores,
@@ -170,6 +182,11 @@ export class Controller implements AsyncDisposable {
       presence: this.#presence,
       rollouts: this.#rollouts,
       door: this.#door,
+      onChange: () => this.#signs.give(),
+    });
+    this.#signs = new Signs({
+      ...{ connection, subjects, name, hasLock: lock !== undefined, isLeading, log },
+      onRival: (rival) => this.#giveWay(rival.name),
     });
     this.#httpService = http === null ? null : this.#serveHttp(http, answers, view);
     this.#listen();
@@ -248,6 +265,8 @@ export class Controller implements AsyncDisposable {
       metrics: () =>
         controllerMetrics({
           ...{ controller, stateDir, isConnected, progress, tally: this.#tally },
+          election: () => ({ isLeading: this.#leader === controller, controllers: this.#signs.controllers.length }),
+          paceMs: () => this.#presence.paceMs,
           totals: () => view.totals(),
           rollouts: () => rolloutCounts(rollouts),
           counts: () => this.#consumer.counts,
@@ -276,22 +295,45 @@ export class Controller implements AsyncDisposable {
       if (from !== null) this.#keeper.took(from, message.json());
     });
     this.#isBack();
-    this.#consumer.start();
-    if (this.#election !== null) this.#election.start();
+    if (this.#election === null) this.#meeting = setTimeout(() => this.#leadAlone(), MEET_MS);
     else {
-      this.#duty.beginAlone();
-      if (this.#config.credentials === null) return;
-      const todo = "'circusctl fleet issue --replace' makes some with a lock";
-      this.#log.warning("these credentials are of an older version: this has to be the only controller", { todo });
+      this.#consumer.start();
+      this.#election.start();
     }
+  }
+
+  /** Without a lock: whoever is there already would have answered by now. */
+  #leadAlone(): void {
+    this.#consumer.start();
+    if (this.#signs.rival !== null) return;
+    this.#duty.beginAlone();
+    if (this.#config.credentials === null) return;
+    const todo = "'circusctl fleet issue --replace' makes some with a lock";
+    this.#log.warning("these credentials are of an older version: this has to be the only controller", { todo });
+  }
+
+  #giveWay(rival: string): void {
+    this.#log.error(`this controller has no key for the lock, and ${rival} serves the fleet: it does not lead`, {
+      todo: "circusctl fleet issue --replace makes credentials with a lock; start it again with those",
+    });
+    this.#duty.end();
+  }
+
+  /** As far as it is known; null: none. */
+  get #leader(): string | null {
+    const { name } = this.#config;
+    if (this.#duty.isLeading && (this.#election?.mayAct ?? true)) return name;
+    const seen = this.#election?.leader ?? null;
+    if (seen !== null && seen !== name) return seen;
+    return this.#signs.controllers.find((other) => other.isLeading && other.name !== name)?.name ?? null;
   }
 
   /** Why changes are not for us; null: they are. */
   #refusal(): string | null {
-    if (this.#duty.isLeading && (this.#election?.mayAct ?? true)) return null;
-    const leader = this.#election?.leader ?? null;
-    const other = leader === null || leader === this.#config.name ? "no controller leads yet" : `${leader} does`;
-    return `controller ${this.#config.name} does not lead; ${other}`;
+    const { name } = this.#config;
+    const leader = this.#leader;
+    if (leader === name) return null;
+    return `controller ${name} does not lead; ${leader === null ? "no controller leads yet" : `${leader} does`}`;
   }
 
   /** @throws the database's error */
@@ -339,7 +381,9 @@ export class Controller implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    clearTimeout(this.#meeting);
     this.#duty.stop();
+    this.#signs[Symbol.dispose]();
     this.#httpService?.[Symbol.dispose]();
     this.#feed[Symbol.dispose]();
     this.#door[Symbol.dispose]();
@@ -352,47 +396,5 @@ export class Controller implements AsyncDisposable {
     await this.#consumer[Symbol.asyncDispose]();
     this.#presence[Symbol.dispose]();
     await this.#connection.close(CLOSE_MS);
-  }
-}
-
-/** Says each trouble with the connection once, until it is over. */
-class Complaints {
-  readonly #log: Logger;
-  #last = "";
-
-  constructor(log: Logger) {
-    this.#log = log;
-  }
-
-  take(status: FleetStatus): void {
-    switch (status.kind) {
-      case "connected":
-        this.#last = "";
-        this.#log.info("connected to the fleet", { server: status.server });
-        return;
-      case "disconnected":
-        this.#log.warning("disconnected from the fleet; trying again", { reason: status.reason });
-        return;
-      case "unreachable":
-        this.#once("the fleet is unreachable; trying again", status.reason);
-        return;
-      case "forbidden":
-        this.#once("the broker refused", `${status.operation} ${status.subject}`);
-        return;
-      case "error":
-        this.#once("trouble with the connection to the fleet", status.reason);
-        return;
-      case "closed":
-        return;
-      default:
-        status satisfies never;
-    }
-  }
-
-  #once(text: string, reason: string): void {
-    const key = `${text} ${reason}`;
-    if (key === this.#last) return;
-    this.#last = key;
-    this.#log.warning(text, { reason });
   }
 }

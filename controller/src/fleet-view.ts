@@ -223,7 +223,8 @@ export class FleetView {
     return {
       host,
       presence,
-      since: sinceWallMs,
+      // As it was told, which all controllers have, and not as this one saw it.
+      since: row?.presence === presence ? (row.presenceSince ?? sinceWallMs) : sinceWallMs,
       ageMs: age(heardWallMs),
       skewMs: delay === null ? null : -delay,
       version: version ?? live?.version ?? row?.version ?? null,

@@ -69,6 +69,8 @@ export class Subjects {
     controls: (): string => `${this.root}.ctl.*.*`,
     queries: (): string => `${this.root}.q.*.*`,
     advice: (): string => `${this.root}.adv.*.*`,
+    /** What controllers tell of themselves. */
+    controllers: (): string => `${this.root}.adv.*.controller`,
   };
 
   /** Reads a subject of this fleet; null where it is none, or malformed. */

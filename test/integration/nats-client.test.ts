@@ -9,6 +9,7 @@ import {
   makeLogger,
   parse,
   Subjects,
+  type UserName,
 } from "@circus-cluster/proto";
 import {
   type ConnectOptions,
@@ -469,6 +470,11 @@ describe("the agent's side of the fleet", () => {
     await waitFor(() => beats.length >= 3 && pictures.length === 1, { what: "three beats and a snapshot" });
     expect(beats.at(-1)).toMatchObject({ epoch, seq: 1, interval: 50 });
     expect(pictures[0]).toMatchObject({ epoch, seq: 1 });
+    const envelope = { v: 1, id: "p1", issued: Date.now(), ttl: 30_000, command: "heartbeat" };
+    const slower = subjects.command(web1, "ctl1" as UserName, "heartbeat");
+    const told = await eyes.request(slower, { ...envelope, properties: { interval: 1000 } }, 5000);
+    expect(told).toMatchObject({ kind: "answer" });
+    await waitFor(() => beats.at(-1)?.interval === 1000, { what: "a beat that says the new time" });
     await server.kill9();
     agent.outbox.append({ kind: "watcher_stopped", watcher: "web", data: {} });
     await waitFor(() => !agent.door.isConnected, { what: "the loss to be noticed" });

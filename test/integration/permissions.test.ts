@@ -113,6 +113,7 @@ beforeAll(async () => {
       clock,
       log,
       bus: { emit: (draft) => emitted.push(draft) },
+      pace: () => undefined,
       dispatch: (request) => {
         done.push(request);
         return Promise.resolve({ status: "ok", time: 1 });

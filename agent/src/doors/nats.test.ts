@@ -28,11 +28,13 @@ let lines: string[];
 let claims: Map<string, Claim>;
 let finished: CommandAnswer[];
 let tooLong: number;
+let paces: number[];
 let handler: (message: FleetMessage) => void;
 
 beforeEach(() => {
   [sent, running, emitted, lines, finished] = [[], [], [], [], []];
   claims = new Map();
+  paces = [];
   tooLong = Number.POSITIVE_INFINITY;
   const door = new NatsDoor({
     subjects,
@@ -45,6 +47,7 @@ beforeEach(() => {
       finish: (answer) => finished.push(answer),
       checkFence: () => null,
     },
+    pace: (intervalMs) => paces.push(intervalMs),
     dispatch: (request) => new Promise((resolve, reject) => running.push({ request, resolve, reject })),
   });
   const handlers: ((message: FleetMessage) => void)[] = [];
@@ -104,6 +107,15 @@ describe("NatsDoor", () => {
     await turn();
     expect(outcomes().at(-1)).toBe("done"); // it has no waiting: the reply says that it is done
     expect(finished.map(({ id }) => id)).toEqual(["id1", "id2", "id3"]);
+  });
+
+  it("takes a new time between two heartbeats, within bounds, and asks nobody about it", async () => {
+    send("heartbeat", { interval: 10_000 });
+    for (const interval of [999, 60_001, 5000.5, "5000", null]) send("heartbeat", { interval });
+    await turn();
+    expect(paces).toEqual([10_000]);
+    expect(outcomes()).toEqual(["done", ...Array.from({ length: 5 }, () => "refused")]);
+    expect([running, emitted, finished]).toEqual([[], [], []]);
   });
 
   it("turns an error reply into refused", async () => {

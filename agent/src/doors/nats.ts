@@ -16,6 +16,8 @@ import {
   ERRORS,
   type ErrorCode,
   findCommand,
+  HEARTBEAT,
+  HEARTBEAT_MS,
   type HostName,
   isInboxOf,
   issueText,
@@ -41,6 +43,8 @@ export interface NatsDoorOptions {
   readonly host: HostName;
   readonly answers: Pick<Answers, "claim" | "finish" | "checkFence">;
   readonly dispatch: Dispatch;
+  /** Beat so often from now on, ms. */
+  readonly pace: (intervalMs: number) => void;
   readonly bus: Pick<EventBus, "emit">;
   readonly clock: Clock;
   readonly log: Logger;
@@ -92,14 +96,19 @@ export class NatsDoor {
     const envelope = parsed.value;
     const target = inbox ?? subjects.reply(host, user, envelope.id);
     const respond: Respond = (answer) => this.#send(connection, target, answer);
-    const spec = findCommand(request.verb);
+    const spec = request.verb === HEARTBEAT.name ? HEARTBEAT : findCommand(request.verb);
     const refusal = this.#refusal(request, envelope, spec);
     if (refusal !== null || spec === undefined) {
       this.#refuse(refusal ?? ["command-unknown", "unknown command"], request, envelope, spec, respond);
       return;
     }
     this.#open++;
-    const work = isBroadcast || spec.access === "read" ? this.#ask(request, envelope) : null;
+    const work =
+      spec === HEARTBEAT
+        ? Promise.resolve(this.#pace(envelope))
+        : isBroadcast || spec.access === "read"
+          ? this.#ask(request, envelope)
+          : null;
     const end = work === null ? this.#change(request, envelope, spec, respond) : work.then(respond);
     void end.finally(() => {
       this.#open--;
@@ -142,6 +151,18 @@ export class NatsDoor {
       if (reason !== null) return ["stale", `fence: ${reason}`];
     }
     return null;
+  }
+
+  #pace({ id, properties }: CommandEnvelope): CommandAnswer {
+    const { clock, pace } = this.#options;
+    const { interval } = properties;
+    const { least, most } = HEARTBEAT_MS;
+    if (typeof interval !== "number" || !Number.isInteger(interval) || interval < least || interval > most) {
+      const reply = errorReply("message", `'interval' isn't an integer from ${least} to ${most}`, clock.wall());
+      return { v: 1, id, outcome: "refused", reply };
+    }
+    pace(interval);
+    return { v: 1, id, outcome: "done", reply: { status: "ok", time: clock.wall() / 1000 } };
   }
 
   async #ask({ user, verb }: Request, envelope: CommandEnvelope): Promise<CommandAnswer> {

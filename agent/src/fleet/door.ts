@@ -56,7 +56,7 @@ export interface FleetDoorOptions {
   readonly bus: EventBus;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Between two heartbeats, ± 10 %; default {@link HEARTBEAT_MS}. */
+  /** Between two heartbeats, ± 10 %, until a controller says otherwise; default {@link HEARTBEAT_MS}. */
   readonly heartbeatMs?: number | undefined;
 }
 
@@ -91,6 +91,8 @@ class Door implements FleetDoor {
   /** Not cleared by a reconnect, after which they ask again. */
   readonly #rivals: Complaints;
   readonly #stop = new AbortController();
+  /** Between two heartbeats. */
+  #intervalMs: number;
   readonly #loop: Promise<void>;
   #connection: FleetConnection | null = null;
   /** The host's name is ours: beats, commands and events go over the connection. */
@@ -105,7 +107,9 @@ class Door implements FleetDoor {
     this.#credentials = credentials;
     this.#answers = answers;
     this.#subjects = new Subjects(options.config.fleet);
-    this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers });
+    this.#intervalMs = options.heartbeatMs ?? HEARTBEAT_MS;
+    const pace = (intervalMs: number): void => this.#pace(intervalMs);
+    this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers, pace });
     this.#complaints = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
     this.#rivals = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
     this.#loop = this.#run();
@@ -272,15 +276,22 @@ class Door implements FleetDoor {
     this.#picture = setTimeout(() => this.#sendSnapshot(), Math.random() * SNAPSHOT_MS);
   }
 
+  /** A controller wants it so. The next beat goes at once and says it: nobody waits for one that comes later. */
+  #pace(intervalMs: number): void {
+    if (intervalMs === this.#intervalMs) return;
+    this.#intervalMs = intervalMs;
+    if (this.isConnected) this.#sendHeartbeat(false);
+  }
+
   #sendHeartbeat(isLeaving: boolean): void {
-    const { outbox, clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    const { outbox, clock } = this.#options;
     clearTimeout(this.#beat);
     const beat: Heartbeat = {
       v: 1,
       epoch: outbox.epoch,
       seq: outbox.seq,
       time: clock.wall(),
-      interval: heartbeatMs,
+      interval: this.#intervalMs,
       version: VERSION,
       load: loadavg()[0] ?? 0,
       backlog: outbox.backlog,
@@ -289,7 +300,7 @@ class Door implements FleetDoor {
     this.#publish(this.#subjects.heartbeat(this.#host), beat);
     if (isLeaving) return;
     const jitter = 1 + JITTER * (2 * Math.random() - 1);
-    this.#beat = setTimeout(() => this.#sendHeartbeat(false), heartbeatMs * jitter);
+    this.#beat = setTimeout(() => this.#sendHeartbeat(false), this.#intervalMs * jitter);
   }
 
   #sendSnapshot(): void {

@@ -20,7 +20,7 @@ import { FleetClient } from "../clients/fleet.ts";
 import { FleetError } from "../fleet/error.ts";
 import type { Settings } from "../settings.ts";
 import { type Finding, ok, warning, wrong } from "./finding.ts";
-import { clockFinding, controllerFindings, hostFindings, versionFinding } from "./judge.ts";
+import { clockFinding, controllerFindings, hostFindings, leaderFindings, versionFinding } from "./judge.ts";
 
 /** Questions to find all controllers: the broker gives each to one of them by chance. */
 const ASKS = 8;
@@ -163,6 +163,7 @@ async function answerFindings(settings: Settings): Promise<readonly Finding[]> {
         "controllers",
         `${[...controllers.keys()].sort().join(", ")} ${controllers.size === 1 ? "answers" : "answer"}`,
       ),
+      ...leaderFindings(controllers),
       ...[...controllers].flatMap(([name, health]) => [
         versionFinding("controllers", `controller ${name}`, health.version, VERSION),
         ...controllerFindings(name, health),

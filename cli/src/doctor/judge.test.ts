@@ -1,7 +1,7 @@
 import type { ControllerHealth, HostInfo } from "@circus-cluster/proto";
 import { describe, expect, it } from "vitest";
 import { type Finding, findingLines } from "./finding.ts";
-import { clockFinding, controllerFindings, hostFindings, versionFinding } from "./judge.ts";
+import { clockFinding, controllerFindings, hostFindings, leaderFindings, versionFinding } from "./judge.ts";
 
 const GIB = 1024 ** 3;
 
@@ -60,6 +60,29 @@ describe("the doctor's judgement", () => {
       "warning gaps: 1 event is missing in the history",
     ]);
     expect(worst(controllerFindings("c", health({ stream: null, lag: null })))).toHaveLength(1);
+  });
+
+  it("of who leads: one, none, two, and those that take no part in the election", () => {
+    const info = (name: string, isLeading: boolean, ageMs = 0, hasLock = true) => ({
+      ...{ name, isLeading, hasLock, version: "0.1.0", ageMs },
+    });
+    const said = (...each: readonly (readonly ReturnType<typeof info>[])[]): string[] => {
+      const answers = new Map(each.map((controllers, i) => [`ctl${i}`, health({ controllers })]));
+      return leaderFindings(answers).map(({ state, text }) => `${state}: ${text}`);
+    };
+    expect(leaderFindings(new Map([["old", health()]]))).toEqual([]);
+    expect(said([info("ctl1", true)])).toEqual(["ok: ctl1 leads"]);
+    // What a controller says of itself is newer than what another heard.
+    const [first, second] = [
+      [info("ctl1", true), info("ctl2", true, 900)],
+      [info("ctl1", true, 500), info("ctl2", false)],
+    ];
+    expect(said(first, second)).toEqual(["ok: ctl1 leads; ctl2 follows"]);
+    expect(said([info("ctl1", false), info("ctl2", false, 9)])).toEqual(["wrong: no controller leads"]);
+    expect(said([info("ctl1", true), info("ctl2", true, 9, false)])).toEqual([
+      "wrong: ctl1, ctl2 lead at once",
+      "wrong: ctl2 has no key for the lock",
+    ]);
   });
 
   it("of hosts: names those that are lost, late, off in time, too old or behind, not all of very many", () => {

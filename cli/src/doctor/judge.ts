@@ -2,6 +2,7 @@
 import {
   CLOCK_TOLERANCE_MS,
   type ControllerHealth,
+  type ControllerInfo,
   formatBytes,
   formatDuration,
   type HostInfo,
@@ -41,6 +42,40 @@ export function clockFinding(skewMs: Millis, controller: string): Finding {
   const advice = "let NTP (chrony, systemd-timesyncd) set both clocks";
   if (Math.abs(skewMs) >= CLOCK_TOLERANCE_MS) return wrong("clock", text, `commands are refused as stale; ${advice}`);
   return Math.abs(skewMs) >= SKEW_SHOWN_MS ? warning("clock", text, advice) : ok("clock", text);
+}
+
+/** Of the controllers that answered, what each hears of the others. */
+export function leaderFindings(answers: ReadonlyMap<string, ControllerHealth>): readonly Finding[] {
+  const known = new Map<string, ControllerInfo>();
+  // Itself each knows best.
+  const told = [...answers.values()].flatMap(({ controllers = [] }) => controllers).sort((a, b) => b.ageMs - a.ageMs);
+  for (const info of told) known.set(info.name, info);
+  if (known.size === 0) return [];
+  const all = [...known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const leaders = all.filter(({ isLeading }) => isLeading).map(({ name }) => name);
+  const others = all.filter(({ isLeading }) => !isLeading).map(({ name }) => name);
+  const lockless = all.length > 1 ? all.filter(({ hasLock }) => !hasLock).map(({ name }) => name) : [];
+  const follow = others.length === 0 ? "" : `; ${listed(others)} ${others.length === 1 ? "follows" : "follow"}`;
+  return [
+    leaders.length === 1
+      ? ok("leader", `${leaders[0] ?? ""} leads${follow}`)
+      : leaders.length === 0
+        ? wrong("leader", "no controller leads", "an election takes up to 10 s; then look at the controllers' logs")
+        : wrong(
+            "leader",
+            `${listed(leaders)} lead at once`,
+            "stop those whose log does not say that they have the lock",
+          ),
+    ...(lockless.length === 0
+      ? []
+      : [
+          wrong(
+            "leader",
+            `${listed(lockless)} ${lockless.length === 1 ? "has" : "have"} no key for the lock`,
+            "circusctl fleet issue --replace --role controller makes credentials with one",
+          ),
+        ]),
+  ];
 }
 
 export function controllerFindings(name: string, health: ControllerHealth): readonly Finding[] {

@@ -20,6 +20,7 @@ export async function rolloutList(context: FleetContext): Promise<number> {
   if (settings.json) printDocument(context, { controller, time, ...result });
   else if (result.rollouts.length === 0) warn(io, "there has been no rollout yet");
   else printLines(io, listLines(result.rollouts, time, hasColour(io)));
+  if (result.leader === null) warn(io, "no controller leads: open rollouts stand still until one does");
   return EXIT.ok;
 }
 

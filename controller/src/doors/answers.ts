@@ -19,6 +19,8 @@ export interface AnswerParts {
   readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter" | "isController">;
   /** Who leads, where it is not this controller; null: it is. */
   readonly refusal: () => string | null;
+  /** Name of the controller that leads; null: none is known to. */
+  readonly leader: () => string | null;
   readonly health: () => FleetAnswers["doctor"];
 }
 
@@ -55,7 +57,7 @@ export class Answers {
 
   readonly #refusal: AnswerParts["refusal"];
 
-  constructor({ view, rollouts, health, refusal }: AnswerParts) {
+  constructor({ view, rollouts, health, refusal, leader }: AnswerParts) {
     this.#refusal = refusal;
     const attributed = <T extends { readonly rows: readonly Attributable[] }>(answer: T): T => ({
       ...answer,
@@ -72,7 +74,10 @@ export class Answers {
       "history-at": handler("history-at", Q["history-at"], (query) => attributed(view.historyAt(query))),
       events: handler("events", Q.events, (query) => attributed(view.events(query))),
       uptime: handler("uptime", Q.uptime, (query) => view.uptime(query)),
-      "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({ rollouts: rollouts.list(limit) })),
+      "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({
+        rollouts: rollouts.list(limit),
+        leader: leader(),
+      })),
       "rollout-show": handler("rollout-show", Q["rollout-show"], ({ id }) => rollouts.show(id)),
       doctor: handler("doctor", Q.doctor, () => health()),
     };

@@ -26,6 +26,9 @@ export interface MetricsParts {
   readonly progress: () => IngestProgress;
   readonly place: () => StreamPlace;
   readonly isConnected: () => boolean;
+  /** `controllers`: those that are there, this one included. */
+  readonly election: () => { readonly isLeading: boolean; readonly controllers: number };
+  readonly paceMs: () => Millis;
 }
 
 const FILES = ["events.db", "events.db-wal", "rollouts.db", "rollouts.db-wal"];
@@ -34,13 +37,14 @@ export function controllerMetrics(parts: MetricsParts): readonly Metric[] {
   return [...fleetMetrics(parts), ...ingestMetrics(parts), ...ownMetrics(parts)];
 }
 
-function fleetMetrics({ totals, rollouts, tally }: MetricsParts): readonly Metric[] {
+function fleetMetrics({ totals, rollouts, tally, paceMs }: MetricsParts): readonly Metric[] {
   const { presences, states, health } = totals();
   const { kinds, crashes } = tally;
   return [
     gauge("circus_hosts", "Hosts of the fleet by presence.", samplesBy("presence", presences)),
     gauge("circus_watchers", "Watchers of all hosts by state.", samplesBy("state", states)),
     gauge("circus_processes", "Running processes of all hosts by health.", samplesBy("health", health)),
+    gauge("circus_heartbeat_interval_seconds", "Time between two heartbeats that hosts are told.", paceMs() / 1000),
     gauge("circus_rollouts", "Rollouts that are kept, by state.", samplesBy("state", rollouts())),
     counter(
       "circus_process_crashes_total",
@@ -73,10 +77,13 @@ function ingestMetrics({ counts, progress, place }: MetricsParts): readonly Metr
   ];
 }
 
-function ownMetrics({ controller, stateDir, isConnected }: MetricsParts): readonly Metric[] {
+function ownMetrics({ controller, stateDir, isConnected, election }: MetricsParts): readonly Metric[] {
+  const { isLeading, controllers } = election();
   const sizes = FILES.map((file) => [file, sizeOf(join(stateDir, file))] as const);
   return [
     gauge("circus_store_bytes", "Sizes of the databases and their logs.", samplesBy("file", Object.fromEntries(sizes))),
+    gauge("circus_controller_leads", "1 while this controller leads.", Number(isLeading)),
+    gauge("circus_controllers", "Controllers that are there, this one included.", controllers),
     gauge("circus_nats_connected", "1 while connected to NATS.", Number(isConnected())),
     gauge("circus_controller_info", "Always 1.", [{ labels: { name: controller, version: VERSION }, value: 1 }]),
     ...processMetrics(),

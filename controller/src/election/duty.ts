@@ -23,6 +23,7 @@ export interface DutyParts {
   readonly presence: Pick<PresenceRunner, "recall">;
   readonly rollouts: Pick<Rollouts, "takeUp" | "drop">;
   readonly door: Pick<NatsDoor, "lead">;
+  readonly onChange: () => void;
   readonly log: Logger;
 }
 
@@ -62,6 +63,7 @@ export class Duty {
     door.lead(false);
     rollouts.drop();
     events.halt();
+    this.#parts.onChange();
   }
 
   /** A beginning that is under way is given up; the rest is for those who close the parts. */
@@ -76,6 +78,7 @@ export class Duty {
     presence.recall();
     rollouts.takeUp();
     door.lead(true);
+    this.#parts.onChange();
   }
 
   /** Up to where the stream ends now: what the last leader has told of its rollouts is in there. */

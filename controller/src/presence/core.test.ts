@@ -18,6 +18,7 @@ class Scene {
   state: HostPresence;
   now = 0;
   listeningMs: number | null = 0;
+  paceMs = 0;
   readonly told: Tell[] = [];
 
   constructor(past: Parameters<typeof remembered>[1] = null) {
@@ -26,7 +27,12 @@ class Scene {
 
   at(now: number, input: PresenceInput = LOOK): Presence {
     this.now = now;
-    const context = { timings: PRESENCE_TIMINGS, wallMs: WALL + now, listeningMs: this.listeningMs };
+    const context = {
+      timings: PRESENCE_TIMINGS,
+      wallMs: WALL + now,
+      listeningMs: this.listeningMs,
+      paceMs: this.paceMs,
+    };
     const step = transition(this.state, input, now, context);
     this.state = step.state;
     this.told.push(...step.effects);
@@ -49,6 +55,17 @@ describe("presence", () => {
     expect(scene.words).toEqual(["online 5", "late 5", "lost 5", "online 5"]);
     expect(scene.told[2]).toMatchObject({ seq: 1, lastHeardMs: WALL + 40_000 });
     expect(scene.told[3]).toMatchObject({ seq: 9 });
+  });
+
+  it("waits longer for those who were told to beat more slowly", () => {
+    const scene = new Scene({ epoch: 5, seq: 1, heardWallMs: WALL - 9, told: { presence: "online", epoch: 5 } });
+    scene.paceMs = 25_000;
+    expect(scene.at(74_999)).toBe("unknown");
+    expect(scene.at(75_000, beat({ interval: 25_000 }))).toBe("online");
+    expect(scene.at(130_000)).toBe("online");
+    expect(scene.at(130_001)).toBe("late");
+    expect(scene.at(175_000)).toBe("late");
+    expect(scene.at(175_001)).toBe("lost");
   });
 
   it("calls nobody lost within 30 s of the controller's own start or reconnect", () => {

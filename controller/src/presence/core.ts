@@ -21,6 +21,8 @@ export const PRESENCE_TIMINGS: PresenceTimings = { missedBeats: 2, lostMs: 20_00
 /** Agents send with ± 10 %. */
 const JITTER = 1.1;
 const LOST_INTERVALS = 4;
+/** How many a host may miss, after our start, before we say that it is not there. */
+const GRACE_INTERVALS = 3;
 /** An agent that claims a longer one would never be missed. */
 const INTERVAL_MAX_MS = 60_000;
 
@@ -58,6 +60,8 @@ export interface PresenceContext {
   readonly wallMs: Millis;
   /** Monotonic start of our listening; null: we are cut off and hear nobody. */
   readonly listeningMs: Millis | null;
+  /** Between two beats, as hosts are told, where that is slower than usual, else 0. */
+  readonly paceMs: Millis;
 }
 
 /** To be told to the fleet, in this order. */
@@ -156,10 +160,12 @@ function tell(state: HostPresence, presence: Told): Tell {
   return { presence, epoch: state.epoch, seq: state.seq, lastHeardMs: state.heardWallMs, before: state.told };
 }
 
-function presenceOf(state: HostPresence, now: Millis, { timings, listeningMs }: PresenceContext): Presence {
+function presenceOf(state: HostPresence, now: Millis, context: PresenceContext): Presence {
+  const { timings, listeningMs, paceMs } = context;
   if (state.hasLeft) return "left";
   if (listeningMs === null) return "unknown";
-  const quiet = now - listeningMs < timings.graceMs ? "unknown" : "lost";
+  const graceMs = Math.max(timings.graceMs, GRACE_INTERVALS * paceMs);
+  const quiet = now - listeningMs < graceMs ? "unknown" : "lost";
   if (state.heardMs === null || state.heardMs < listeningMs) return quiet;
   const silence = now - state.heardMs;
   if (silence > Math.max(timings.lostMs, LOST_INTERVALS * state.intervalMs)) return quiet;

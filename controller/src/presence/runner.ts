@@ -20,10 +20,14 @@ import {
   type Tell,
   transition,
 } from "./core.ts";
+import { paceFor, USUAL_MS } from "./pace.ts";
 
 const SAVE_MS = 5000;
 /** Between two looks: half of what makes a host lost, or more. Then it was we who were not there. */
 const ASLEEP_MS_MIN = 5000;
+/** Of the time between two looks, for each host: with very many it is looked less often, but within two seconds. */
+const LOOK_MS_PER_HOST = 0.05;
+const LOOK_MS_MAX = 2000;
 
 export interface PresenceParts {
   readonly db: Database;
@@ -64,6 +68,7 @@ export class PresenceRunner implements Disposable {
   readonly #timers: readonly NodeJS.Timeout[];
   #listeningMs: Millis | null = null;
   #lookedMs: Millis = performance.now();
+  #paceMs: Millis = USUAL_MS;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -81,11 +86,17 @@ export class PresenceRunner implements Disposable {
       const state = remembered(wallMs, { epoch, seq, heardWallMs: row.heard, told });
       this.#hosts.set(host, { state, beat: null, delayMs: null, isSaved: true });
     }
-    this.#timers = [setInterval(() => this.#look(), parts.tickMs), setInterval(() => this.save(), SAVE_MS)];
+    this.#setPace();
+    this.#timers = [setInterval(() => this.#tick(), parts.tickMs), setInterval(() => this.save(), SAVE_MS)];
   }
 
   get hosts(): readonly HostName[] {
     return [...this.#hosts.keys()];
+  }
+
+  /** Between two beats, as it is wanted of all hosts. */
+  get paceMs(): Millis {
+    return this.#paceMs;
   }
 
   /** Null for a host that was never heard of. */
@@ -168,9 +179,21 @@ export class PresenceRunner implements Disposable {
     this.save();
   }
 
+  #tick(): void {
+    const restMs = Math.min(LOOK_MS_MAX, LOOK_MS_PER_HOST * this.#hosts.size);
+    if (performance.now() - this.#lookedMs >= restMs) this.#look();
+  }
+
   #look(): void {
     this.#notice(performance.now());
+    this.#setPace();
     for (const [host, tracked] of this.#hosts) this.#step(host, tracked, { kind: "look" });
+  }
+
+  #setPace(): void {
+    let beating = 0;
+    for (const { state } of this.#hosts.values()) if (state.shown !== "lost" && state.shown !== "left") beating++;
+    this.#paceMs = paceFor(beating, this.#paceMs);
   }
 
   /** A controller that was stopped (SIGSTOP, a paused machine) has beats to read before it may miss any. */
@@ -189,6 +212,7 @@ export class PresenceRunner implements Disposable {
       timings: this.#parts.timings,
       wallMs: Date.now(),
       listeningMs: this.#listeningMs,
+      paceMs: this.#paceMs > USUAL_MS ? this.#paceMs : 0,
     };
     const now = performance.now();
     const before = tracked.state.shown;

@@ -68,6 +68,28 @@ describe("rollouts at another controller", () => {
     expect(follower.load("r1")).toEqual(leader.load("r1"));
   });
 
+  it("name very many hosts in pieces, once; what changes later leaves them out", () => {
+    const [leader, follower] = [open(), open()];
+    const others = Array.from({ length: 30_000 }, (_, at) => `a-host-with-quite-a-long-name-${at}`);
+    const core = { ...plan(), others };
+    const first = leader.save(core, FENCE);
+    const parts = sent(first);
+    expect(parts.length).toBeGreaterThan(4);
+    for (const part of parts) expect(JSON.stringify(part).length).toBeLessThan(300_000);
+    follower.take(parts.slice(0, -1));
+    expect(follower.load("r1")).toBeNull();
+    leader.forget("r1");
+    const again = sent(leader.save(core, FENCE));
+    follower.take(again.slice(0, 3));
+    follower.take(again.slice(3));
+    expect(follower.load("r1")).toEqual(leader.load("r1"));
+    const change = sent(leader.save(begun(core, 1), FENCE));
+    expect(JSON.stringify(change).length).toBeLessThan(3000);
+    follower.take(change);
+    expect(follower.load("r1")).toEqual(leader.load("r1"));
+    expect(follower.load("r1")?.others).toHaveLength(30_000);
+  });
+
   it.each([[null], [{}], [{ rollout: "r1", controller: "c", place: {}, head: null, steps: [] }], ["x"]])(
     "are not read from %j",
     (data) => expect(replicaOf(data)).toBeNull(),

@@ -2,12 +2,15 @@
  * Rollouts as the other controllers know them: what a leader has stored, as events of `_fleet`. Pure.
  *
  * Each saving has a place (the leader's fence, then a count); rows of an older place are dropped. The head goes
- * last: without it a plan is not there, and a saving of which only steps arrived is repeated by the next leader.
+ * last: without it a plan is not there, and a saving of which only steps arrived is repeated by the next leader. A
+ * head that names very many hosts goes in pieces of its JSON.
  */
 import { type EventDraft, type Fence, isId, parse, type Schema, v } from "@circus-cluster/proto";
 
 /** Of JSON; a broker takes 1 MiB at once. */
 const CHUNK_CHARS = 200_000;
+/** 10,000 of them hold the names of more hosts than there can be. */
+const PIECES_MAX = 10_000;
 
 export interface Place {
   readonly bucket: number;
@@ -16,7 +19,7 @@ export interface Place {
 }
 
 /** Rows by the names of their columns. */
-type Row = Readonly<Record<string, string | number | null>>;
+export type Row = Readonly<Record<string, string | number | null>>;
 
 export interface Saved {
   readonly rollout: string;
@@ -32,20 +35,41 @@ export interface Replica {
   /** Name of the controller that leads it. */
   readonly controller: string;
   readonly place: Place;
-  /** Null: more follows. */
+  /** Null: more follows, or it comes in pieces. */
   readonly head: Row | null;
+  readonly piece?: Piece | undefined;
   readonly steps: readonly Row[];
 }
 
+export interface Piece {
+  /** From 0. */
+  readonly at: number;
+  /** How many there are. */
+  readonly of: number;
+  readonly text: string;
+}
+
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const count = v.pipe(whole, v.maxValue(PIECES_MAX));
 const row = v.record(v.string(), v.union([v.string(), v.pipe(v.number(), v.finite()), v.null()]));
 const replicaSchema: Schema<Replica> = v.looseObject({
   rollout: v.pipe(v.string(), v.check(isId, "is no id")),
   controller: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   place: v.strictObject({ bucket: whole, revision: whole, saves: whole }),
   head: v.nullable(row),
+  piece: v.optional(v.strictObject({ at: count, of: count, text: v.string() })),
   steps: v.array(row),
 });
+
+/** The head whose JSON came in pieces; null where it is none. */
+export function headOfPieces(texts: readonly string[]): Row | null {
+  try {
+    const parsed = parse(row, JSON.parse(texts.join("")));
+    return parsed.ok ? parsed.value : null;
+  } catch {
+    return null;
+  }
+}
 
 /** Null for what is none. */
 export function replicaOf(data: unknown): Replica | null {
@@ -54,8 +78,10 @@ export function replicaOf(data: unknown): Replica | null {
 }
 
 export function draftsOf({ rollout, watcher, place, head, steps }: Saved, controller: string): readonly EventDraft[] {
+  const text = JSON.stringify(head);
+  const pieces = text.length > CHUNK_CHARS ? cut(text) : null;
   const chunks: Row[][] = [[]];
-  let size = JSON.stringify(head).length;
+  let size = pieces === null ? text.length : 0;
   for (const step of steps) {
     const length = JSON.stringify(step).length;
     if (size + length > CHUNK_CHARS) {
@@ -65,10 +91,23 @@ export function draftsOf({ rollout, watcher, place, head, steps }: Saved, contro
     size += length;
     chunks.at(-1)?.push(step);
   }
-  return chunks.map((part, at) => {
-    const data: Replica = { rollout, controller, place, head: at === chunks.length - 1 ? head : null, steps: part };
+  const draft = (part: Pick<Replica, "head" | "piece" | "steps">): EventDraft => {
+    const data: Replica = { rollout, controller, place, ...part };
     return { kind: "rollout_saved", watcher, cause: rollout, data: { ...data } };
-  });
+  };
+  const isLast = (at: number): boolean => pieces === null && at === chunks.length - 1;
+  return [
+    ...chunks.map((steps, at) => draft({ head: isLast(at) ? head : null, steps })),
+    ...(pieces ?? []).map((piece) => draft({ head: null, steps: [], piece })),
+  ];
+}
+
+function cut(text: string): readonly Piece[] {
+  const of = Math.ceil(text.length / CHUNK_CHARS);
+  return Array.from({ length: of }, (_, at) => ({
+    ...{ at, of },
+    text: text.slice(at * CHUNK_CHARS, (at + 1) * CHUNK_CHARS),
+  }));
 }
 
 /** Negative: the first is older. */

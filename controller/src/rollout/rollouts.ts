@@ -25,6 +25,8 @@ import { isOpen } from "./turn.ts";
 const TARGETS_MAX = 10_000;
 /** More than this between two ticks was not spent running: the machine slept, or we were stopped. */
 const TICK_JUMP = 4;
+/** Rollouts of a time without other controllers that are told to them. */
+const RETOLD_MAX = 200;
 /** Progress is told at most this often, and always at the end. */
 const ADVICE_MS = 100;
 
@@ -98,8 +100,11 @@ export class Rollouts implements Disposable {
 
   /** Takes up what was open when the last leader ended: from now on we lead. */
   takeUp(): void {
-    for (const core of this.#parts.store.open()) {
-      if (this.#parts.store.isTold(core.id)) this.#run(core);
+    const { store, fence } = this.#parts;
+    const told = fence() === null ? [] : store.untold(RETOLD_MAX).filter(({ ended }) => ended !== null);
+    for (const core of told) this.#save(core);
+    for (const core of store.open()) {
+      if (store.isTold(core.id)) this.#run(core);
       else this.#bury(core);
     }
     for (const runner of [...this.#running.values()]) {
@@ -117,10 +122,10 @@ export class Rollouts implements Disposable {
   /** What a leader, perhaps this one, has saved. @returns the rollouts of others that have changed */
   replicate(replicas: readonly Replica[]): readonly string[] {
     const { store, fence } = this.#parts;
-    for (const { rollout, head, place } of replicas) {
+    for (const { rollout, head, piece, place } of replicas) {
       if (!this.#running.has(rollout)) continue;
       if (isLater(place, fence())) this.#drop(rollout);
-      else if (head !== null) store.told(rollout);
+      else if (head !== null || (piece !== undefined && piece.at === piece.of - 1)) store.told(rollout);
     }
     const others = replicas.filter(({ rollout }) => !this.#running.has(rollout));
     return others.length === 0 ? [] : store.take(others);

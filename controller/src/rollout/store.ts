@@ -10,7 +10,7 @@ import {
   type RolloutStep,
 } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
-import { comparePlaces, type Place, placeAfter, type Replica, type Saved } from "./replica.ts";
+import { comparePlaces, headOfPieces, type Place, placeAfter, type Replica, type Row, type Saved } from "./replica.ts";
 import {
   type Drain,
   FIRST_TRIAL,
@@ -47,6 +47,9 @@ const MORE_DEFAULTS: More = {
   pauseLeftMs: null,
   deadlineLeftMs: null,
 };
+
+/** Of a plan, and as long as it names hosts: told once, and kept by those who know it. */
+const PLANNED = ["properties", "hosts", "where", "others"] as const satisfies readonly (keyof More)[];
 
 interface StoredStep {
   readonly rollout: string;
@@ -88,6 +91,10 @@ export class RolloutStore {
   readonly #tell: Statement<[string]>;
   readonly #writeController: Statement<[string]>;
   readonly #controller: Statement<[string]>;
+  readonly #untold: Statement<[number], Pick<Head, "id">>;
+  readonly #writePiece: Statement;
+  readonly #pieces: Statement<[string], { readonly text: string }>;
+  readonly #dropPieces: Statement<[string]>;
   /** Steps as they were saved last, of rollouts that run: only changed ones are written. */
   readonly #saved = new Map<string, readonly Work[]>();
 
@@ -100,6 +107,10 @@ export class RolloutStore {
     );
     this.#writeStep = db.prepare(`INSERT OR REPLACE INTO step(${STEP}) VALUES(${STEP.replace(/\w+/g, "@$&")})`);
     this.#place = db.prepare(`SELECT ${PLACE}, told FROM rollout WHERE id = ?`);
+    this.#untold = db.prepare("SELECT id FROM rollout WHERE bucket = 0 ORDER BY created DESC, id DESC LIMIT ?");
+    this.#writePiece = db.prepare("INSERT OR REPLACE INTO piece(rollout, at, text) VALUES(?, ?, ?)");
+    this.#pieces = db.prepare("SELECT text FROM piece WHERE rollout = ? ORDER BY at");
+    this.#dropPieces = db.prepare("DELETE FROM piece WHERE rollout = ?");
     this.#fence = db.prepare(
       "SELECT bucket, revision FROM rollout WHERE bucket > 0 ORDER BY bucket DESC, revision DESC LIMIT 1",
     );
@@ -119,6 +130,7 @@ export class RolloutStore {
    */
   save(core: RolloutCore, fence: Fence | null = null): Saved {
     const { id, watcher } = core;
+    const isKnown = this.#saved.has(id);
     const before = this.#saved.get(id) ?? [];
     const head = headOf(core);
     const steps = core.steps.flatMap((work, ord) => (work === before[ord] ? [] : [rowOf(id, ord, work)]));
@@ -131,7 +143,8 @@ export class RolloutStore {
       .immediate();
     if (core.ended === null) this.#saved.set(id, core.steps);
     else this.#saved.delete(id);
-    return { rollout: id, watcher, place, head: { ...head }, steps: steps.map((step) => ({ ...step })) };
+    const told = isKnown ? { ...head, more: withoutPlan(head.more) } : { ...head };
+    return { rollout: id, watcher, place, head: told, steps: steps.map((step) => ({ ...step })) };
   }
 
   /** The next saving of it writes all of it, for those who lack a part. */
@@ -144,19 +157,43 @@ export class RolloutStore {
     const changed = new Set<string>();
     this.#db
       .transaction(() => {
-        for (const { rollout, controller, place, head, steps } of replicas) {
+        for (const { rollout, controller, place, steps, ...rest } of replicas) {
           this.#writeController.run(controller);
           const last = this.#place.get(rollout);
           if (last !== undefined && comparePlaces(place, last) < 0) continue;
           // A controller of an older version does not say who is out.
           for (const step of steps) this.#writeStep.run({ drain: null, ...step, rollout });
-          if (head !== null) this.#writeHead.run({ ...head, id: rollout, ...place, told: 1 });
+          const head = rest.head ?? this.#takePiece(rollout, rest.piece);
+          if (head !== null) this.#writeHead.run({ ...this.#withPlan(rollout, head), id: rollout, ...place, told: 1 });
           changed.add(rollout);
         }
       })
       .immediate();
     for (const id of changed) this.#saved.delete(id);
     return [...changed];
+  }
+
+  /** @returns the head, if it was the last piece */
+  #takePiece(rollout: string, piece: Replica["piece"]): Row | null {
+    if (piece === undefined) return null;
+    if (piece.at === 0) this.#dropPieces.run(rollout);
+    this.#writePiece.run(rollout, piece.at, piece.text);
+    if (piece.at !== piece.of - 1) return null;
+    const texts = this.#pieces.all(rollout).map(({ text }) => text);
+    this.#dropPieces.run(rollout);
+    return texts.length === piece.of ? headOfPieces(texts) : null;
+  }
+
+  #withPlan(rollout: string, head: Row): Row {
+    const known = this.#one.get(rollout)?.more;
+    const more = head["more"];
+    if (known === undefined || typeof more !== "string") return head;
+    return { ...head, more: JSON.stringify({ ...(JSON.parse(known) as object), ...(JSON.parse(more) as object) }) };
+  }
+
+  /** Those that no leader has told of yet, of a time with one controller; newest first. */
+  untold(limit: number): readonly RolloutCore[] {
+    return this.#untold.all(limit).flatMap(({ id }) => this.load(id) ?? []);
   }
 
   /** Has a controller of this name ever led a rollout that came from the stream? */
@@ -224,6 +261,12 @@ function headOf(core: RolloutCore): Head {
   const progress: Progress = { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs };
   const more = JSON.stringify({ ...asked, ...progress } satisfies More);
   return { id, command, watcher, actor, created, ended, state, reason, options: JSON.stringify(options), more };
+}
+
+function withoutPlan(more: string): string {
+  const given = JSON.parse(more) as Partial<More>;
+  const planned: ReadonlySet<string> = new Set(PLANNED);
+  return JSON.stringify(Object.fromEntries(Object.entries(given).filter(([key]) => !planned.has(key))));
 }
 
 function rowOf(rollout: string, ord: number, work: Work): StoredStep {

@@ -86,6 +86,10 @@ export const ROLLOUTS_MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE step ADD COLUMN drain TEXT;
   `,
+  // Of a head that is larger than a message of the stream, until its last piece has come.
+  `
+  CREATE TABLE piece(rollout TEXT, at INTEGER, text TEXT NOT NULL, PRIMARY KEY(rollout, at)) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

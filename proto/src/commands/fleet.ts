@@ -122,7 +122,11 @@ export interface FleetAnswers {
     readonly gaps: readonly HistoryGap[];
   };
   readonly doctor: ControllerHealth;
-  readonly "rollout-list": { readonly rollouts: readonly RolloutRecord[] };
+  readonly "rollout-list": {
+    readonly rollouts: readonly RolloutRecord[];
+    /** Name of the controller that leads; null: none does; absent: an older controller answers. */
+    readonly leader?: string | null | undefined;
+  };
   readonly "rollout-show": RolloutRecord;
   readonly "rollout-plan": RolloutRecord;
   readonly "rollout-start": RolloutRecord;
@@ -130,6 +134,17 @@ export interface FleetAnswers {
   readonly "rollout-resume": RolloutRecord;
   readonly "rollout-abort": RolloutRecord;
   readonly "rollout-retry": RolloutRecord;
+}
+
+/** One of the controllers of a fleet, as another one hears of it. */
+export interface ControllerInfo {
+  readonly name: string;
+  readonly isLeading: boolean;
+  /** It takes part in the election. */
+  readonly hasLock: boolean;
+  readonly version: string;
+  /** Ms since its last sign; 0: it is the one that answers. */
+  readonly ageMs: Millis;
 }
 
 /** How a controller itself is, for `circusctl doctor`. */
@@ -153,6 +168,8 @@ export interface ControllerHealth {
   };
   /** Wall ms before which events were dropped by retention; null: none. */
   readonly prunedBefore: Millis | null;
+  /** All that it hears of, itself included, by name; absent: an older controller answers. */
+  readonly controllers?: readonly ControllerInfo[] | undefined;
 }
 
 export interface HostStatus {

@@ -9,6 +9,8 @@ export interface HostRow {
   /** As the stream tells; null: nothing was told yet. */
   readonly presence: Told | null;
   readonly presenceEpoch: number | null;
+  /** Wall ms at which it was told. */
+  readonly presenceSince: Millis | null;
   /** Of the last beat that was kept. */
   readonly beatEpoch: number | null;
   readonly beatSeq: number | null;
@@ -25,7 +27,7 @@ export interface HostRow {
 export function hostRows(db: Database): readonly HostRow[] {
   return db
     .prepare<[], HostRow>(
-      `SELECT id, name, presence, presence_epoch AS presenceEpoch, beat_epoch AS beatEpoch, beat_seq AS beatSeq,
+      `SELECT id, name, presence, presence_epoch AS presenceEpoch, presence_since AS presenceSince, beat_epoch AS beatEpoch, beat_seq AS beatSeq,
               heard, skew AS delay, version, labels
        FROM host WHERE name <> '_fleet' ORDER BY name`,
     )
