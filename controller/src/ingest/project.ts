@@ -96,7 +96,8 @@ function ofFleet(event: FleetEvent, time: Millis): readonly Change[] {
     const heard = wholeOf(event.data["last_heard"]) ?? time;
     changes.push({ kind: "host", host, entry: lost(position, Math.min(heard, time)) });
   } else if (presence === "online") {
-    changes.push({ kind: "host", host, entry: { position, op: "back", time, actor: null, cause: null } });
+    const heard = Math.min(wholeOf(event.data["last_heard"]) ?? time, time);
+    changes.push({ kind: "host", host, entry: { position, op: "back", time: heard, actor: null, cause: null } });
   }
   return changes;
 }

@@ -8,6 +8,7 @@ const WALL = 1_000_000;
 function beat(over: Partial<Heartbeat> = {}): PresenceInput {
   return {
     kind: "beat",
+    lateMs: 0,
     beat: { v: 1, epoch: 5, seq: 1, time: 0, interval: 5000, version: "0", load: 0, backlog: 0, ...over },
   };
 }
@@ -55,6 +56,17 @@ describe("presence", () => {
     expect(scene.words).toEqual(["online 5", "late 5", "lost 5", "online 5"]);
     expect(scene.told[2]).toMatchObject({ seq: 1, lastHeardMs: WALL + 40_000 });
     expect(scene.told[3]).toMatchObject({ seq: 9 });
+  });
+
+  it("takes a beat that was held up for a sign of the time at which it was sent", () => {
+    const scene = new Scene();
+    scene.at(40_000, beat());
+    expect(scene.at(70_000)).toBe("lost");
+    expect(scene.at(80_000, { ...beat({ seq: 2 }), lateMs: 35_000 } as PresenceInput)).toBe("lost");
+    expect(scene.state).toMatchObject({ heardMs: 45_000, heardWallMs: WALL + 45_000, seq: 2 });
+    expect(scene.at(80_000, { ...beat({ seq: 3 }), lateMs: 12_000 } as PresenceInput)).toBe("late");
+    expect(scene.at(80_000, beat({ seq: 3 }))).toBe("online");
+    expect(scene.words).toEqual(["online 5", "lost 5", "late 5", "online 5"]);
   });
 
   it("waits longer for those who were told to beat more slowly", () => {

@@ -48,7 +48,8 @@ export interface HostPresence {
 export type Told = Exclude<Presence, "unknown">;
 
 export type PresenceInput =
-  | { readonly kind: "beat"; readonly beat: Heartbeat }
+  /** `lateMs`: it was held up so long on its way. */
+  | { readonly kind: "beat"; readonly beat: Heartbeat; readonly lateMs: Millis }
   /** Time went by. */
   | { readonly kind: "look" }
   /** It could not be told after all: to be tried again at the next look. */
@@ -101,7 +102,7 @@ export function transition(
 ): Step<HostPresence, Tell> {
   switch (input.kind) {
     case "beat":
-      return onBeat(state, input.beat, now, context);
+      return onBeat(state, input, now, context);
     case "look":
       return settle(state, now, context, []);
     case "untold":
@@ -111,7 +112,12 @@ export function transition(
   }
 }
 
-function onBeat(state: HostPresence, beat: Heartbeat, now: Millis, context: PresenceContext): Step<HostPresence, Tell> {
+function onBeat(
+  state: HostPresence,
+  { beat, lateMs }: { readonly beat: Heartbeat; readonly lateMs: Millis },
+  now: Millis,
+  context: PresenceContext,
+): Step<HostPresence, Tell> {
   const isNewLife = beat.epoch > state.epoch;
   // A beat behind the goodbye of its own life was overtaken by it.
   if (beat.epoch < state.epoch || (!isNewLife && state.hasLeft)) return { state, effects: [] };
@@ -132,8 +138,8 @@ function onBeat(state: HostPresence, beat: Heartbeat, now: Millis, context: Pres
     epoch: beat.epoch,
     seq: isNewLife ? beat.seq : Math.max(state.seq, beat.seq),
     intervalMs: Math.min(beat.interval, INTERVAL_MAX_MS),
-    heardMs: now,
-    heardWallMs: context.wallMs,
+    heardMs: now - lateMs,
+    heardWallMs: context.wallMs - lateMs,
     hasLeft: beat.leaving === true,
   };
   return settle(heard, now, context, effects);

@@ -12,6 +12,7 @@ import {
 } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
 import { hostRows } from "../store/queries/hosts.ts";
+import { type Arrival, arrive } from "./arrival.ts";
 import {
   type HostPresence,
   type PresenceContext,
@@ -56,8 +57,8 @@ export interface PresenceView {
 interface Tracked {
   state: HostPresence;
   beat: Heartbeat | null;
-  /** Smallest difference of our clock and the host's, of this life; null: not heard in ours. */
-  delayMs: Millis | null;
+  /** Of the last beat of this life; null: not heard in ours. */
+  arrival: Arrival | null;
   isSaved: boolean;
 }
 
@@ -84,7 +85,7 @@ export class PresenceRunner implements Disposable {
       const told = toldOf(row);
       const seq = row.beatEpoch === epoch ? (row.beatSeq ?? 0) : 0;
       const state = remembered(wallMs, { epoch, seq, heardWallMs: row.heard, told });
-      this.#hosts.set(host, { state, beat: null, delayMs: null, isSaved: true });
+      this.#hosts.set(host, { state, beat: null, arrival: null, isSaved: true });
     }
     this.#setPace();
     this.#timers = [setInterval(() => this.#tick(), parts.tickMs), setInterval(() => this.save(), SAVE_MS)];
@@ -116,7 +117,7 @@ export class PresenceRunner implements Disposable {
 
   /** How far the host's clock is behind ours, 0 where that is not known. */
   clockDelayMs(host: string): Millis {
-    return this.#hosts.get(host as HostName)?.delayMs ?? 0;
+    return this.#hosts.get(host as HostName)?.arrival?.delayMs ?? 0;
   }
 
   /** We can hear from now on; or, with false, nobody any more. */
@@ -134,15 +135,14 @@ export class PresenceRunner implements Disposable {
     const beat = parsed.value;
     if (![beat.epoch, beat.seq, beat.time, beat.interval].every(Number.isSafeInteger)) return;
     const known = this.#hosts.get(host);
-    const tracked = known ?? { state: remembered(Date.now(), null), beat: null, delayMs: null, isSaved: false };
+    const tracked = known ?? { state: remembered(Date.now(), null), beat: null, arrival: null, isSaved: false };
     if (known === undefined) this.#hosts.set(host, tracked);
     if (beat.epoch < tracked.state.epoch) return;
-    const delayMs = Date.now() - beat.time;
-    tracked.delayMs =
-      tracked.delayMs === null || beat.epoch > tracked.state.epoch ? delayMs : Math.min(tracked.delayMs, delayMs);
+    const before = beat.epoch > tracked.state.epoch ? null : tracked.arrival;
+    tracked.arrival = arrive(before, Date.now() - beat.time, beat.interval, performance.now());
     tracked.beat = beat;
     tracked.isSaved = false;
-    this.#step(host, tracked, { kind: "beat", beat });
+    this.#step(host, tracked, { kind: "beat", beat, lateMs: tracked.arrival.lateMs });
     this.#parts.onBeat(host, beat);
   }
 
@@ -233,7 +233,7 @@ export class PresenceRunner implements Disposable {
   #tell(host: HostName, { presence, epoch, seq, lastHeardMs }: Tell): boolean {
     // What the stream has heard of a host counts as heard: its last events may be younger than its last beat.
     const place = Math.max(seq, this.#parts.lastSeq(host, epoch));
-    const data = { host, epoch, seq: place, ...(presence === "lost" ? { last_heard: lastHeardMs } : {}) };
+    const data = { host, epoch, seq: place, ...(presence === "late" ? {} : { last_heard: lastHeardMs }) };
     return this.#parts.emit({ kind: `host_${presence}`, watcher: null, data });
   }
 }
