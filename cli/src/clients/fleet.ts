@@ -40,6 +40,7 @@ import {
 } from "@circus-cluster/proto/nats";
 import { FleetError } from "../fleet/error.ts";
 import type { Settings } from "../settings.ts";
+import { askAgain } from "./ask-again.ts";
 
 export interface Answered<T> {
   readonly controller: string;
@@ -68,7 +69,11 @@ const QUIET_MS = 300;
 const ELECTION_MS = 12_000;
 const ELECTION_POLL_MS = 500;
 
+/** How the fleet is reached, and for how long an answer is waited for. */
+type FleetSettings = Pick<Settings, "nats" | "creds" | "tls" | "timeoutMs">;
+
 class NoController extends FleetError {}
+class Silence extends FleetError {}
 
 function newId(): string {
   return `ctl-${randomBytes(9).toString("hex")}`;
@@ -121,7 +126,8 @@ export class FleetClient {
   }
 
   /** Connects within about two seconds. @throws FleetError: `local` for what is missing, `unreachable`. */
-  static async open({ nats, creds, tls, timeoutMs }: Settings): Promise<FleetClient> {
+  static async open(settings: FleetSettings): Promise<FleetClient> {
+    const { nats, creds, tls, timeoutMs } = settings;
     if (nats.length === 0)
       throw new FleetError(EXIT.local, "where is the fleet? Give --nats URL or set CIRCUSCTL_NATS");
     if (creds === null) throw new FleetError(EXIT.local, "who are you? Give --creds FILE or set CIRCUSCTL_CREDS");
@@ -159,7 +165,9 @@ export class FleetClient {
 
   /** A question. @throws FleetError: no controller, its refusal, or its silence. */
   query<K extends keyof FleetAnswers>(verb: K, properties: object): Promise<Answered<FleetAnswers[K]>> {
-    return this.#ask(this.#subjects.query(this.user, verb), verb, properties);
+    const subject = this.#subjects.query(this.user, verb);
+    const ask = (leftMs: number): Promise<Answered<FleetAnswers[K]>> => this.#ask(subject, verb, properties, leftMs);
+    return askAgain(ask, this.#timeoutMs, (error) => error instanceof Silence);
   }
 
   /** A change: for the controller that leads. @throws FleetError as `query` does. */
@@ -183,17 +191,18 @@ export class FleetClient {
     subject: string,
     verb: K,
     properties: object,
+    timeoutMs = this.#timeoutMs,
   ): Promise<Answered<FleetAnswers[K]>> {
     const request: FleetRequest = { v: 1, id: newId(), properties: { ...properties } };
     const reader = new AnswerReader();
     const isLast = ({ data }: FleetMessage): boolean => reader.take(data);
-    const asked = this.#connection.request(subject, request, this.#timeoutMs, { isLast });
+    const asked = this.#connection.request(subject, request, timeoutMs, { isLast });
     const result = await Promise.race([asked, this.#refusal]);
     switch (result.kind) {
       case "no-responders":
         throw new NoController(EXIT.unreachable, "no controller answers: none is connected to the fleet's NATS");
       case "timeout":
-        throw new FleetError(EXIT.unreachable, `no controller answered within ${formatDuration(this.#timeoutMs)}`);
+        throw new Silence(EXIT.unreachable, `no controller answered within ${formatDuration(this.#timeoutMs)}`);
       case "disconnected":
         throw new FleetError(EXIT.unreachable, "the connection to NATS was lost");
       case "answer":
