@@ -22,6 +22,7 @@ import { NatsDoor } from "./doors/nats.ts";
 import { connectLock } from "./election/connect.ts";
 import { Duty } from "./election/duty.ts";
 import { Election } from "./election/election.ts";
+import { leaderOf } from "./election/peers.ts";
 import { Signs } from "./election/signs.ts";
 import { FleetEvents } from "./fleet-events.ts";
 import { FleetView } from "./fleet-view.ts";
@@ -294,9 +295,9 @@ export class Controller implements AsyncDisposable {
       const from = host(message.subject);
       if (from !== null) this.#keeper.took(from, message.json());
     });
-    this.#isBack();
     if (this.#election === null) this.#meeting = setTimeout(() => this.#leadAlone(), MEET_MS);
     else {
+      this.#isBack();
       this.#consumer.start();
       this.#election.start();
     }
@@ -304,6 +305,7 @@ export class Controller implements AsyncDisposable {
 
   /** Without a lock: whoever is there already would have answered by now. */
   #leadAlone(): void {
+    this.#isBack();
     this.#consumer.start();
     if (this.#signs.rival !== null) return;
     this.#duty.beginAlone();
@@ -321,11 +323,8 @@ export class Controller implements AsyncDisposable {
 
   /** As far as it is known; null: none. */
   get #leader(): string | null {
-    const { name } = this.#config;
-    if (this.#duty.isLeading && (this.#election?.mayAct ?? true)) return name;
-    const seen = this.#election?.leader ?? null;
-    if (seen !== null && seen !== name) return seen;
-    return this.#signs.controllers.find((other) => other.isLeading && other.name !== name)?.name ?? null;
+    const isLeading = this.#duty.isLeading && (this.#election?.mayAct ?? true);
+    return leaderOf(this.#config.name, isLeading, this.#election?.leader ?? null, this.#signs.controllers);
   }
 
   /** Why changes are not for us; null: they are. */

@@ -20,16 +20,53 @@ export interface StoredEvents {
   kinds(host: string): readonly string[];
 }
 
+/** What is the same in the databases of all controllers: no numbers of rows, and nothing of when what arrived. */
+export interface Projection {
+  readonly events: readonly unknown[];
+  readonly intervals: readonly unknown[];
+  readonly gaps: readonly unknown[];
+}
+
+export function projectionOf(stateDir: string): Projection {
+  const db = new Sqlite(join(stateDir, "events.db"), { readonly: true });
+  try {
+    const all = (text: string): readonly unknown[] => db.prepare(text).all();
+    const events = eventTables(db).map(
+      (
+        name,
+      ) => `SELECT host.name AS host, epoch, seq, ts, kind.name AS kind, watcher.name AS watcher, pid, actor, cause, data
+        FROM ${name} JOIN host ON host.id = host_id JOIN kind ON kind.id = kind_id LEFT JOIN watcher ON watcher.id = watcher_id`,
+    );
+    return {
+      events: events.length === 0 ? [] : all(`${events.join(" UNION ALL ")} ORDER BY host, epoch, seq`),
+      intervals: all(
+        `SELECT host.name AS host, watcher.name AS watcher, t0, t1, state, actor, cause FROM itv
+         JOIN host ON host.id = host_id JOIN watcher ON watcher.id = watcher_id
+         ORDER BY host, watcher, epoch, seq, fleet_epoch, fleet_seq`,
+      ),
+      gaps: all(
+        "SELECT host.name AS host, epoch, f, t FROM gap JOIN host ON host.id = host_id ORDER BY host, epoch, f",
+      ),
+    };
+  } finally {
+    db.close();
+  }
+}
+
+function eventTables(db: Sqlite.Database): readonly string[] {
+  return db
+    .prepare<[], { name: string }>(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
+    )
+    .all()
+    .map(({ name }) => name);
+}
+
 /** Every event that the controller with this state directory has stored. */
 export function storedEvents(stateDir: string): StoredEvents {
   const db = new Sqlite(join(stateDir, "events.db"), { readonly: true });
   try {
-    const tables = db
-      .prepare<[], { name: string }>(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
-      )
-      .all();
-    const keys = tables.flatMap(({ name }) =>
+    const keys = eventTables(db).flatMap((name) =>
       db
         .prepare<[], Key>(
           `SELECT host.name AS host, epoch, seq, kind.name AS kind FROM ${name}

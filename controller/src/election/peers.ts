@@ -44,3 +44,20 @@ export function infosOf(
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+/**
+ * Who leads, as this controller knows.
+ *
+ * @param inLock whose name the lock holds; null: nobody's, or there is no lock
+ * @returns null where nobody is known to
+ */
+export function leaderOf(
+  own: string,
+  isLeading: boolean,
+  inLock: string | null,
+  controllers: readonly ControllerInfo[],
+): string | null {
+  if (isLeading) return own;
+  if (inLock !== null && inLock !== own) return inLock;
+  return controllers.find((other) => other.isLeading && other.name !== own)?.name ?? null;
+}
