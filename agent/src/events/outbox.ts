@@ -352,6 +352,6 @@ function readAcked(dir: string): Acked {
   const match = /^(\d{1,16}) (\d{1,16})(?: (\d{1,16}) (\d{1,16}))?\n$/.exec(text);
   const [epoch = 0, seq = 0, settledEpoch = 0, settledSeq = 0] = (match ?? [])
     .slice(1)
-    .map((digits) => Number(digits ?? 0));
+    .map((digits: string | undefined) => Number(digits ?? 0));
   return { acked: { epoch, seq }, settled: { epoch: settledEpoch, seq: settledSeq } };
 }

@@ -41,7 +41,7 @@ export interface Replica {
   readonly steps: readonly Row[];
 }
 
-export interface Piece {
+interface Piece {
   /** From 0. */
   readonly at: number;
   /** How many there are. */
