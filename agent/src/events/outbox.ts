@@ -348,10 +348,9 @@ function readAcked(dir: string): Acked {
   } catch {
     // Not there yet, or not readable: all is sent again.
   }
-  // A version before this one knew nothing of settled events: all that is kept is sent once more.
   const match = /^(\d{1,16}) (\d{1,16})(?: (\d{1,16}) (\d{1,16}))?\n$/.exec(text);
-  const [epoch = 0, seq = 0, settledEpoch = 0, settledSeq = 0] = (match ?? [])
-    .slice(1)
-    .map((digits: string | undefined) => Number(digits ?? 0));
+  const [epoch = 0, seq = 0, ...settled] = (match ?? []).slice(1, match?.[3] === undefined ? 3 : 5).map(Number);
+  // A version before this one did not tell them apart.
+  const [settledEpoch = epoch, settledSeq = seq] = settled;
   return { acked: { epoch, seq }, settled: { epoch: settledEpoch, seq: settledSeq } };
 }

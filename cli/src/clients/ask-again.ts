@@ -1,8 +1,8 @@
 /** A question that is asked again while nobody answers it. */
 
-const FIRST_MS = 1000;
+const FIRST_MS = 2000;
 const NEXT_MS = 500;
-/** With two controllers of which one is cut off, one question in 256 stays unanswered. */
+/** With two controllers of which one is cut off, one question in 64 to 256 stays unanswered. */
 const ASKS_MAX = 8;
 
 /**
