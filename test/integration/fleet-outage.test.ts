@@ -214,7 +214,10 @@ describe("a host that is cut off", () => {
     expect(stop?.from).toBeLessThanOrEqual(stoppedAt);
     const late = cutAt + 1000;
     const meanwhile = rows.filter(({ from, to }) => from < stop!.from && (to ?? Number.POSITIVE_INFINITY) > late);
-    expect(meanwhile.map(({ state }) => state)).toEqual(["unknown", "stopping"]);
+    const states = meanwhile.map(({ state }) => state);
+    // A heartbeat that was on its way when the line came back may vouch for a moment in between.
+    expect([states[0], states.at(-1)]).toEqual(["unknown", "stopping"]);
+    expect(states.slice(0, -1).every((state) => state === "unknown" || state === "active")).toBe(true);
     expect(rows.at(-1)).toMatchObject({ state: "active", to: null });
     await waitFor(
       () => JSON.stringify(projectionOf(dir.file("ctl1"))) === JSON.stringify(projectionOf(dir.file("ctl2"))),
