@@ -51,7 +51,7 @@ export async function chaosRun(options: RunOptions, tell: (line: string) => void
   await using world = await World.start(numbered("web", options.hosts), numbered("ctl", options.controllers));
   for (const lack of world.lacks) tell(`left out: ${lack}`);
   await world.whole();
-  const before = new Map([...programs(world)].map(([who, pid]) => [who, descriptorsOf(pid)]));
+  const before = usual(new Map([...programs(world)].map(([who, pid]) => [who, descriptorsOf(pid)])));
   const { hosts } = world;
   const topology = {
     hosts,
@@ -91,6 +91,23 @@ export async function chaosRun(options: RunOptions, tell: (line: string) => void
     events: record.databases[0]?.events.length ?? 0,
     rollouts: record.databases[0]?.rollouts.length ?? 0,
   };
+}
+
+/**
+ * What one holds, all of its kind may: they do the same, but not all have done it yet (an agent that has told nothing so far
+ * has not opened its outbox for reading).
+ */
+function usual(
+  held: ReadonlyMap<string, Readonly<Record<string, number>>>,
+): ReadonlyMap<string, Readonly<Record<string, number>>> {
+  const kind = (who: string): string => who.split(" ", 1)[0] ?? who;
+  const most = new Map<string, Record<string, number>>();
+  for (const [who, counts] of held) {
+    const sum = most.get(kind(who)) ?? {};
+    for (const [what, n] of Object.entries(counts)) sum[what] = Math.max(sum[what] ?? 0, n);
+    most.set(kind(who), sum);
+  }
+  return new Map([...held.keys()].map((who) => [who, most.get(kind(who)) ?? {}]));
 }
 
 /** What is done to one part follows each other, also where one took longer than the plan said. */
