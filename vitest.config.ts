@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** One file at a time: they start whole fleets and measure what those do. */
+const realParts = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false, pool: "forks" } as const;
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,16 +13,8 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      {
-        test: {
-          name: "integration",
-          include: ["test/{integration,interop,docs}/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-          pool: "forks",
-        },
-      },
+      { test: { ...realParts, name: "integration", include: ["test/{integration,docs}/**/*.test.ts"] } },
+      { test: { ...realParts, name: "interop", include: ["test/interop/**/*.test.ts"] } },
     ],
   },
 });

@@ -6,7 +6,10 @@ cd "$(dirname "$0")/.."
 
 begun=$(date +%s%N)
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+side_log=$(mktemp)
+side=""
+# What runs at the side ends with us.
+trap 'if [ -n "$side" ]; then kill "$side" 2>/dev/null && wait "$side" || true; fi; rm -f "$log" "$side_log"' EXIT
 
 phase() {
   local name=$1 since ms
@@ -21,6 +24,29 @@ phase() {
   printf '✓ %-34s %4d.%01d s\n' "$name" $((ms / 1000)) $((ms % 1000 / 100))
 }
 
+# Runs something beside what comes next: most tests wait more than they compute.
+beside() {
+  "$@" >"$side_log" 2>&1 &
+  side=$!
+}
+
+# Waits for it, shows what it says, and fails if it failed.
+join() {
+  local status=0
+  wait "$side" || status=$?
+  side=""
+  cat "$side_log"
+  if [ "$status" -ne 0 ]; then
+    printf '✗ %s\n' "$1" >&2
+    exit 1
+  fi
+}
+
+lint() {
+  phase "lint (eslint)" eslint .
+  phase "dead code (knip)" knip
+}
+
 # Before npm: a compiler may be among what is missing.
 phase "Debian packages" bash deploy/setup.sh
 env_file=$(bash deploy/setup.sh --env)
@@ -32,8 +58,10 @@ phase "build" npm run build
 phase "programs linked" node deploy/install.mjs --link
 phase "types (tests too)" npm run typecheck
 phase "format and imports (biome)" biome check .
-phase "lint (eslint)" eslint .
-phase "dead code (knip)" knip
-printf '  %d s so far; unit tests, then integration\n' $((($(date +%s%N) - begun) / 1000000000))
+printf '  %d s so far; unit tests beside lint, then integration beside interop\n' $((($(date +%s%N) - begun) / 1000000000))
+beside lint
 vitest run --project unit
+join "lint"
+beside vitest run --project interop
 vitest run --project integration
+join "interop"
