@@ -3,6 +3,12 @@ import { defineConfig } from "vitest/config";
 /** One file at a time: they start whole fleets and measure what those do. */
 const realParts = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false, pool: "forks" } as const;
 
+/** What clients and single programs do: these run beside those that trouble whole hosts and fleets. */
+const CLIENTS = [
+  "test/interop/**/*.test.ts",
+  "test/integration/{cli-*,controller-{fleet,http,ingest,operations,program,rollouts},hooks,plugins,top}.test.ts",
+];
+
 export default defineConfig({
   test: {
     projects: [
@@ -13,8 +19,15 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      { test: { ...realParts, name: "integration", include: ["test/{integration,docs}/**/*.test.ts"] } },
-      { test: { ...realParts, name: "interop", include: ["test/interop/**/*.test.ts"] } },
+      {
+        test: {
+          ...realParts,
+          name: "integration",
+          include: ["test/{integration,docs}/**/*.test.ts"],
+          exclude: CLIENTS,
+        },
+      },
+      { test: { ...realParts, name: "clients", include: CLIENTS } },
     ],
   },
 });

@@ -58,10 +58,10 @@ phase "build" npm run build
 phase "programs linked" node deploy/install.mjs --link
 phase "types (tests too)" npm run typecheck
 phase "format and imports (biome)" biome check .
-printf '  %d s so far; unit tests beside lint, then integration beside interop\n' $((($(date +%s%N) - begun) / 1000000000))
+printf '  %d s so far; unit tests beside lint, then integration beside clients\n' $((($(date +%s%N) - begun) / 1000000000))
 beside lint
 vitest run --project unit
 join "lint"
-beside vitest run --project interop
+beside vitest run --project clients
 vitest run --project integration
-join "interop"
+join "clients"

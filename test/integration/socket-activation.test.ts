@@ -49,7 +49,8 @@ it("hands a watcher its own sockets from 3 on, with numbers, names and the pid o
   expect((await agent.call("list", { name: "web" }))["pids"]).toContain(pid);
   // Its environment is what the file says, and nothing that the way to it left behind.
   const listening = { LISTEN_PID: String(pid), LISTEN_FDS: "3", LISTEN_FDNAMES: "a:b:u" };
-  const { LC_CTYPE: _ofPython, ...own } = env;
+  const { LC_CTYPE: _ofPython, CIRCUS_SPAWN_ID: id, ...own } = env;
+  expect(id).toMatch(/^\S+$/); // by which a later circusd would know it
   expect(own).toEqual({ PLAIN: "yes", "odd.name": "kept", PWD: "/mine", ...listening });
 
   // Whoever names none gets all, in the order of their names.

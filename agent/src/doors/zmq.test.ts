@@ -108,7 +108,7 @@ describe("the command channel", () => {
     }
   });
 
-  it("still answers after thousands of malformed messages", async () => {
+  it("still answers after thousands of malformed messages", { timeout: 120_000 }, async () => {
     await door(ipc(), echo);
     const client = dealer(ipc());
     const frame = fc.oneof(
