@@ -23,6 +23,7 @@ export * from "./roles.ts";
 export * from "./rollout.ts";
 export * from "./runner.ts";
 export * from "./schema.ts";
+export * from "./shares.ts";
 export * from "./signals.ts";
 export * from "./snapshot.ts";
 export * from "./subjects.ts";

@@ -1,5 +1,4 @@
 /** Choosing hosts by their labels: `role=web,zone!=a` (design §5). Pure. */
-import { type Schema, v } from "./schema.ts";
 
 /** A host without the label is unequal to every value. */
 export interface LabelCondition {
@@ -9,13 +8,6 @@ export interface LabelCondition {
 }
 
 export const CONDITIONS_MAX = 32;
-const short = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
-
-export const labelConditions: Schema<readonly LabelCondition[]> = v.pipe(
-  v.array(v.strictObject({ key: short, isEqual: v.boolean(), value: short })),
-  v.maxLength(CONDITIONS_MAX),
-);
-
 /** Reads a comma list of `KEY=VALUE`, `KEY:VALUE` and `KEY!=VALUE`; null where it is none. */
 export function parseConditions(text: string): readonly LabelCondition[] | null {
   const parts = text

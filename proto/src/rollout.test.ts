@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { formatShare, parseBatch, parseShare, rolloutRequest } from "./rollout.ts";
+import { rolloutRequest } from "./rollout.ts";
 import { issueText, parse } from "./schema.ts";
+import { formatShare, parseBatch, parseShare } from "./shares.ts";
 
 describe("parseShare", () => {
   it("reads counts and percentages and writes them back", () => {

@@ -1,11 +1,9 @@
 /** A change over hosts: what is asked, the computed plan, and the record that is kept (design §5). */
 import type { Outcome } from "./envelope.ts";
-import { type LabelCondition, labelConditions } from "./labels.ts";
+import { CONDITIONS_MAX, type LabelCondition } from "./labels.ts";
 import { type Schema, v } from "./schema.ts";
+import type { Share } from "./shares.ts";
 import type { Millis } from "./time.ts";
-
-/** A count of hosts, or a share of all targets: rounded up for waves, down for tolerances. */
-export type Share = { readonly kind: "count"; readonly n: number } | { readonly kind: "percent"; readonly p: number };
 
 /** Changes that may go over hosts in waves: of one watcher, or of all; each is harmless when it is sent twice. */
 export const ROLLOUT_COMMANDS = [
@@ -85,28 +83,6 @@ export const ROLLOUT_DEFAULTS: RolloutOptions = {
   onLost: "fail",
   onFail: "stop",
 };
-
-/** Reads `3` or `25%`; null where it is neither. */
-export function parseShare(text: string): Share | null {
-  const match = /^(\d{1,6})(%?)$/.exec(text.trim());
-  if (match === null) return null;
-  const n = Number(match[1]);
-  if (match[2] === "%") return n <= 100 ? { kind: "percent", p: n } : null;
-  return { kind: "count", n };
-}
-
-/** `3` or `25%`. */
-export function formatShare(share: Share): string {
-  return share.kind === "count" ? String(share.n) : `${share.p}%`;
-}
-
-/** Reads `--batch`: a comma list of counts or percentages, each at least 1; null where it is none. */
-export function parseBatch(text: string): readonly Share[] | null {
-  const shares = text.split(",").map(parseShare);
-  return shares.every((share) => share !== null && (share.kind === "count" ? share.n : share.p) > 0)
-    ? (shares as Share[])
-    : null;
-}
 
 export const STEP_STATES = [
   "pending",
@@ -209,6 +185,13 @@ const share = v.variant("kind", [
 ]);
 const nameText = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
 const maybe = v.exactOptional;
+
+const short = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+
+const labelConditions: Schema<readonly LabelCondition[]> = v.pipe(
+  v.array(v.strictObject({ key: short, isEqual: v.boolean(), value: short })),
+  v.maxLength(CONDITIONS_MAX),
+);
 
 export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
   v.strictObject({

@@ -1,6 +1,18 @@
-/** Points in time → how many in each piece of a window. Pure. */
+/** Many rows → what a page shows of them. Pure. */
 
-/** @returns the middle of each piece (ms), and the count in it; empty where the window is */
+/** In the order of their first. (Of the language itself, browsers of before 2024 have none.) */
+export function groupBy<K, T>(rows: readonly T[], key: (row: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const row of rows) {
+    const name = key(row);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
+  }
+  return groups;
+}
+
+/** @returns of points in time, for each piece of a window: its middle (ms), and how many are in it; empty where the window is */
 export function histogram(
   times: readonly number[],
   since: number,

@@ -1,9 +1,11 @@
 /** One host: what is known of it, its watchers now and over the last day, and what happened. */
+import { useMemo } from "preact/hooks";
 import { useAsk } from "../ask.ts";
 import { clock } from "../clock.ts";
 import { EventTable } from "../parts/event-table.tsx";
 import { Ago, PresenceMark, Trouble, WatcherMark } from "../parts/marks.tsx";
 import { Strip } from "../parts/strip.tsx";
+import { groupBy } from "../series.ts";
 import { href, picture } from "../state.ts";
 
 const DAY_MS = 86_400_000;
@@ -12,6 +14,7 @@ export function HostPage({ host: name }: { host: string }) {
   const host = picture.value.hosts.get(name);
   const history = useAsk("history", () => ({ hosts: name, since: Date.now() - DAY_MS, limit: 5000 }), name, 30_000);
   const events = useAsk("events", () => ({ hosts: name, since: Date.now() - DAY_MS, limit: 50 }), name, 5000);
+  const intervals = useMemo(() => groupBy(history.value?.rows ?? [], (row) => row.watcher), [history.value]);
   if (host === undefined) {
     return (
       <>
@@ -82,11 +85,7 @@ export function HostPage({ host: name }: { host: string }) {
                 </td>
                 <td class="pids">{watcher.pids.join(" ") || "none"}</td>
                 <td class="wide">
-                  <Strip
-                    rows={(history.value?.rows ?? []).filter((row) => row.watcher === watcher.name)}
-                    since={until - DAY_MS}
-                    until={until}
-                  />
+                  <Strip rows={intervals.get(watcher.name) ?? []} since={until - DAY_MS} until={until} />
                 </td>
               </tr>
             ))}

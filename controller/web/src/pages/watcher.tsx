@@ -1,10 +1,11 @@
 /** One watcher over all hosts: now, its uptime, its restarts over time, its states on each host. */
 import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import { useAsk } from "../ask.ts";
 import { Ago, Mark, PresenceMark, Trouble, WatcherMark } from "../parts/marks.tsx";
 import { Plot } from "../parts/plot.tsx";
 import { Strip } from "../parts/strip.tsx";
-import { histogram } from "../series.ts";
+import { groupBy, histogram } from "../series.ts";
 import { href, picture } from "../state.ts";
 import { duration } from "../words.ts";
 
@@ -30,18 +31,17 @@ export function WatcherPage({ watcher: name }: { watcher: string }) {
   const hosts = [...picture.value.hosts.values()].filter((host) => host.watchers.has(name));
   const until = history.at;
   const rows = exits.value?.rows ?? [];
-  const [times, crashes] = histogram(
-    rows.filter(({ data }) => data["expected"] !== true).map(({ time }) => time),
-    exits.at - span.value,
-    exits.at,
-    BUCKETS,
-  );
-  const [, wanted] = histogram(
-    rows.filter(({ data }) => data["expected"] === true).map(({ time }) => time),
-    exits.at - span.value,
-    exits.at,
-    BUCKETS,
-  );
+  // Not with each change of the fleet: there can be ten thousand of both.
+  const ended = useMemo(() => {
+    const byWish = groupBy(rows, ({ data }) => data["expected"] === true);
+    const count = (wish: boolean) => {
+      const times = (byWish.get(wish) ?? []).map(({ time }) => time);
+      return histogram(times, exits.at - span.value, exits.at, BUCKETS);
+    };
+    const [times, crashes] = count(false);
+    return [times.map((time) => time / 1000), crashes, count(true)[1]];
+  }, [exits.at, span.value]);
+  const intervals = useMemo(() => groupBy(history.value?.rows ?? [], (row) => row.host), [history.value]);
   const byHost = new Map((uptime.value?.rows ?? []).map((row) => [row.host, row]));
   return (
     <>
@@ -64,10 +64,10 @@ export function WatcherPage({ watcher: name }: { watcher: string }) {
       </div>
       <Trouble text={history.trouble ?? uptime.trouble ?? exits.trouble} />
       <h2>Processes that ended</h2>
-      {times.length > 0 && (
+      {exits.value !== null && (
         <Plot
           label={`Processes of ${name} that ended: ${rows.length} in all`}
-          data={[times.map((time) => time / 1000), crashes, wanted]}
+          data={ended}
           series={[
             { label: "unasked", tone: "bad" },
             { label: "asked for", tone: "busy" },
@@ -113,11 +113,7 @@ export function WatcherPage({ watcher: name }: { watcher: string }) {
                   <td>{up?.crashes ?? "?"}</td>
                   <td>{up === undefined ? "?" : up.outage === null ? "none" : duration(up.outage.ms)}</td>
                   <td class="wide">
-                    <Strip
-                      rows={(history.value?.rows ?? []).filter((row) => row.host === host.host)}
-                      since={until - span.value}
-                      until={until}
-                    />
+                    <Strip rows={intervals.get(host.host) ?? []} since={until - span.value} until={until} />
                   </td>
                 </tr>
               );

@@ -1,5 +1,6 @@
 /** The steps of a rollout or of a plan, wave by wave. */
 import type { RolloutRecord } from "@circus-cluster/proto";
+import { groupBy } from "../series.ts";
 import { href } from "../state.ts";
 import { Mark } from "./marks.tsx";
 import { toneOfStep } from "./rollout-marks.tsx";
@@ -7,11 +8,7 @@ import { toneOfStep } from "./rollout-marks.tsx";
 type Step = RolloutRecord["steps"][number];
 
 export function Waves({ steps }: { steps: readonly Step[] }) {
-  const waves = new Map<number, Step[]>();
-  for (const step of steps) {
-    const wave = step.state === "skipped" ? -1 : step.wave;
-    waves.set(wave, [...(waves.get(wave) ?? []), step]);
-  }
+  const waves = groupBy(steps, ({ wave, state }) => (state === "skipped" ? -1 : wave));
   return (
     <ol class="waves">
       {[...waves]
