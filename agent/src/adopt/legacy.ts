@@ -18,7 +18,7 @@ const MS_PER_TICK = 10;
 
 /** What nothing was written about: a watcher that was never started. */
 const NOTHING: WatcherMemory = {
-  ...{ goal: "down", status: "stopped", generation: 0, spent: 0, restarts: 0, spawnFailures: 0 },
+  ...{ goal: "down", status: "stopped", generation: 0, spent: 0, succeeded: 0, restarts: 0, spawnFailures: 0 },
   ...{ reason: null, isFailed: false, retryAtMs: 0, vacancies: [], job: null },
 };
 

@@ -12,6 +12,7 @@ const REMEMBERED = [
   "status",
   "generation",
   "spent",
+  "succeeded",
   "restarts",
   "spawnFailures",
   "reason",
@@ -67,9 +68,10 @@ function isSuccessor(old: ProcessState, one: ProcessState): boolean {
 }
 
 function memoryOf(state: WatcherState, zeroMs: Millis): WatcherMemory {
-  const { goal, status, generation, spent, restarts, spawnFailures, reason, isFailed, vacancies, job } = state;
+  const { goal, status, generation, spent, succeeded, restarts, spawnFailures, reason, isFailed, vacancies, job } =
+    state;
   return {
-    ...{ goal, status, generation, spent, restarts, spawnFailures, reason, isFailed },
+    ...{ goal, status, generation, spent, succeeded, restarts, spawnFailures, reason, isFailed },
     retryAtMs: state.spawnNotBeforeMs + zeroMs,
     vacancies: vacancies.map(({ crashes, dueMs }) => ({ crashes, dueMs: dueMs + zeroMs })),
     job:

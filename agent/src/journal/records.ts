@@ -19,7 +19,7 @@ export const JOURNAL_VERSION = 1;
 export interface WatcherMemory
   extends Pick<
     WatcherState,
-    "goal" | "status" | "generation" | "spent" | "restarts" | "spawnFailures" | "reason" | "isFailed"
+    "goal" | "status" | "generation" | "spent" | "succeeded" | "restarts" | "spawnFailures" | "reason" | "isFailed"
   > {
   /** No spawn before, after a failed one. */
   readonly retryAtMs: Millis;
@@ -146,6 +146,7 @@ const state = v.object({
   status: v.picklist(CIRCUS_STATUSES),
   generation: v.number(),
   spent: whole,
+  succeeded: whole,
   restarts: whole,
   spawnFailures: whole,
   reason: maybe,

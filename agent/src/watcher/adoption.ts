@@ -8,10 +8,11 @@ import { type Command, isRunning, type Job, type Legacy, NOBODY } from "./state.
 import type { Turn } from "./turn.ts";
 
 export function onAdopted(turn: Turn, legacy: Legacy): void {
-  const { processes, gone, generation, spent, restarts, spawnFailures, spawnNotBeforeMs, vacancies } = legacy;
+  const { processes, gone, generation, spent, succeeded, restarts, spawnFailures, spawnNotBeforeMs, vacancies } =
+    legacy;
   const { reason, isFailed, status } = legacy;
   const job = jobOf(turn, legacy);
-  const counters = { generation, spent, restarts, spawnFailures, spawnNotBeforeMs, vacancies };
+  const counters = { generation, spent, succeeded, restarts, spawnFailures, spawnNotBeforeMs, vacancies };
   turn.patch({ ...counters, reason, isFailed, status, goal: goalOf(legacy, job), processes, job });
   const living = processes.filter(({ pid }) => !gone.some((one) => one.pid === pid));
   tellStatus(turn, living.length);

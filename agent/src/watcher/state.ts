@@ -260,7 +260,7 @@ export interface WatcherState {
 export interface Legacy
   extends Pick<
       WatcherState,
-      "goal" | "status" | "generation" | "spent" | "restarts" | "spawnFailures" | "reason" | "isFailed"
+      "goal" | "status" | "generation" | "spent" | "succeeded" | "restarts" | "spawnFailures" | "reason" | "isFailed"
     >,
     Pick<WatcherState, "spawnNotBeforeMs" | "vacancies"> {
   /** The command that was under way; nobody waits for its reply. */
