@@ -63,9 +63,6 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  for (const [name, program] of controllers)
-    (await import("node:fs")).writeFileSync(`/tmp/el/${name}.log`, program.stderr);
-
   for (const way of ways.values()) way.heal();
   for (const program of controllers.values()) {
     program.kill("SIGCONT");
