@@ -12,13 +12,22 @@ export function replaceFile(dir: string, name: string, text: string, isDurable: 
   const temporary = join(dir, `${name}.new`);
   const fd = openSync(temporary, "w", 0o600);
   try {
-    writeSync(fd, text);
+    writeAll(fd, Buffer.from(text));
     if (isDurable) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
   renameSync(temporary, join(dir, name));
   if (isDurable) syncDirectory(dir);
+}
+
+/**
+ * All of it: one call may write less, and where there is no more room the next one says so.
+ *
+ * @throws the system's error, e.g. ENOSPC; some of it may be written then.
+ */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
 /** Makes names in a directory survive a power cut. */

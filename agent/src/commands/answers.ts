@@ -22,7 +22,7 @@ import {
   reasonOf,
   v,
 } from "@circus-cluster/proto";
-import { replaceFile } from "../durable-file.ts";
+import { replaceFile, writeAll } from "../durable-file.ts";
 
 /** Answers remembered, and for how long. */
 export const ANSWERS_MAX = 1000;
@@ -173,8 +173,7 @@ export class Answers {
   /** @returns null where it is on disk, else why not. */
   #write(record: Line): string | null {
     try {
-      const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+      writeAll(this.#fd, Buffer.from(`${JSON.stringify(record)}\n`));
       fdatasyncSync(this.#fd);
       this.#lines++;
       return null;

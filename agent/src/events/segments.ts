@@ -16,11 +16,10 @@ import {
   readFileSync,
   truncateSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { syncDirectory } from "../durable-file.ts";
+import { syncDirectory, writeAll } from "../durable-file.ts";
 import { isLineOf } from "./line.ts";
 
 const sync = promisify(fdatasync);
@@ -128,7 +127,7 @@ export class Segments {
     const fd = this.#open?.fd;
     if (fd === undefined) throw new Error("no segment is open");
     try {
-      for (let done = 0; done < line.length; ) done += writeSync(fd, line, done);
+      writeAll(fd, line);
     } catch (error) {
       this.#undo(fd, segment.bytes);
       throw error;

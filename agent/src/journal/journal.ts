@@ -8,7 +8,7 @@
 import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type Logger, type Millis, reasonOf } from "@circus-cluster/proto";
-import { replaceFile } from "../durable-file.ts";
+import { replaceFile, writeAll } from "../durable-file.ts";
 import { encodeRecord, type JournalRecord } from "./records.ts";
 import { JournalTable, type Replay, replay } from "./table.ts";
 
@@ -82,7 +82,7 @@ export class Journal implements Disposable {
       return;
     }
     try {
-      writeAll(this.#fd, records.map(encodeRecord).join(""));
+      writeAll(this.#fd, Buffer.from(records.map(encodeRecord).join("")));
       this.#lines += records.length;
     } catch (error) {
       this.#fail(error);
@@ -159,11 +159,6 @@ function putAside(path: string): void {
   } catch {
     // Then it cannot be written either, which is said too.
   }
-}
-
-function writeAll(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
 /** In place, which a full disk permits. */
