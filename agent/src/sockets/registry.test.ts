@@ -112,6 +112,21 @@ describe("SocketRegistry", () => {
 });
 
 describe("SocketRegistry with AF_UNIX", () => {
+  it("tells of the old and the new one of a name, each with the file that it made", async () => {
+    using sockets = await SocketRegistry.open([unix]);
+    const [old] = sockets.memories();
+    const again = { ...unix, replace: true };
+    const { retire } = await sockets.exchange({ added: [], removed: [], tuned: [], rebound: [again] });
+    const made = lstatSync(unix.path!).ino;
+    expect(sockets.memories().map(({ fd, file }) => [fd === old?.fd, file])).toEqual([
+      [true, old?.file],
+      [false, made],
+    ]);
+    retire({ serving: new Set(), kept: new Set() });
+    expect(sockets.memories().map(({ file }) => file)).toEqual([made]);
+    expect(lstatSync(unix.path!).ino).toBe(made);
+  });
+
   it("leaves the file that another agent put in its place", async () => {
     using old = await SocketRegistry.open([unix]);
     using next = await SocketRegistry.open([{ ...unix, replace: true }]);

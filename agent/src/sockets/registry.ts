@@ -48,8 +48,8 @@ interface Place {
 export class SocketRegistry implements Disposable {
   readonly #sockets = new Map<string, BoundSocket>();
   readonly #places = new Map<string, Place>();
-  /** Without a name already, but open still. */
-  readonly #outgoing = new Set<BoundSocket>();
+  /** Open still, beside another one of their name or without a name; each with its place, which that one has now. */
+  readonly #outgoing = new Map<BoundSocket, Place>();
   /** Ends an exchange that is under way. */
   #settle: () => void = () => undefined;
 
@@ -101,7 +101,6 @@ export class SocketRegistry implements Disposable {
     const outgoing = this.all().filter(({ config }) => names.has(config.name));
     const beside = await openBeside(incoming, outgoing);
     const { opened } = beside;
-    const places = new Map(outgoing.map((socket) => [socket, this.#placeOf(socket)]));
     try {
       for (const config of plan.tuned.map(withPossibleOptions)) {
         const socket = this.#sockets.get(config.name);
@@ -111,22 +110,23 @@ export class SocketRegistry implements Disposable {
       beside.undo();
       throw error;
     }
+    for (const socket of outgoing) this.#outgoing.set(socket, this.#placeOf(socket));
     for (const { socket, host } of opened) this.#take(socket, host);
-    for (const socket of outgoing) this.#outgoing.add(socket);
     this.#settle = beside.settle;
     const retireAll = ({ serving, kept }: Fates): void => {
       for (const socket of outgoing.splice(0)) {
-        if (!this.#outgoing.delete(socket)) continue; // closed with all the others meanwhile
+        const place = this.#outgoing.get(socket);
+        if (place === undefined) continue; // closed with all the others meanwhile
+        this.#outgoing.delete(socket);
         const { name } = socket.config;
-        const place = places.get(socket);
         const successor = opened.find((one) => one.socket.config.name === name);
-        if (kept.has(name) && successor !== undefined && place !== undefined) {
+        if (kept.has(name) && successor !== undefined) {
           beside.giveUp(successor);
           shareAddresses([socket], false);
           this.#put(socket, place);
           continue;
         }
-        if ("path" in socket.address) removeOwnFile(socket.address.path, place?.inode);
+        if ("path" in socket.address) removeOwnFile(socket.address.path, place.inode);
         retire(socket, !serving.has(name));
         if (this.#sockets.get(name)?.fd === socket.fd) this.#sockets.delete(name);
       }
@@ -157,11 +157,12 @@ export class SocketRegistry implements Disposable {
   /** All that is open, also what has no name any more. */
   memories(): readonly SocketMemory[] {
     const named = this.all().filter((socket) => !this.#outgoing.has(socket));
-    return [...this.#outgoing, ...named].flatMap((socket) => {
+    const places = [...this.#outgoing, ...named.map((socket) => [socket, this.#placeOf(socket)] as const)];
+    return places.flatMap(([socket, place]) => {
       const { config, fd } = socket;
       const inode = socketInode(`/proc/self/fd/${fd}`);
       if (inode === null || config.soReuseport) return [];
-      const file = config.path === null ? null : (this.#placeOf(socket).inode ?? null);
+      const file = config.path === null ? null : (place.inode ?? null);
       return [{ name: config.name, fd, inode, file, config }];
     });
   }
@@ -188,7 +189,7 @@ export class SocketRegistry implements Disposable {
    * @param isLeft processes go on serving them: their files stay
    */
   close(isLeft = false): void {
-    for (const { fd } of this.#outgoing) if (!this.all().some((socket) => socket.fd === fd)) close(fd);
+    for (const { fd } of this.#outgoing.keys()) if (!this.all().some((socket) => socket.fd === fd)) close(fd);
     this.#outgoing.clear();
     this.#settle();
     for (const [name, { fd, address }] of this.#sockets) {
