@@ -1,7 +1,7 @@
 /** Ends processes that an agent before us started, by their watchers' rules, before anything is bound. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
-import type { ProcessEnd } from "../watcher/state.ts";
+import { type ProcessEnd, UNKNOWN_END } from "../watcher/state.ts";
 import type { Ending } from "./plan.ts";
 import type { AdoptedProcesses } from "./processes.ts";
 
@@ -26,7 +26,7 @@ async function endOne(ending: Ending, processes: AdoptedProcesses, log: Logger):
   const { pid, ticks, watcher, why, rules } = ending;
   log.warning("stopping a process of an earlier circusd", { pid, watcher: watcher ?? undefined, reason: why });
   try {
-    if (processes.hold({ pid, ticks }) === null) return { ...ending, end: { code: null, signal: null } };
+    if (processes.hold({ pid, ticks }) === null) return { ...ending, end: UNKNOWN_END };
     const gone = new Promise<ProcessEnd>((resolve) => processes.attend(pid, resolve));
     if (rules.gracefulTimeoutS > 0) {
       if (rules.stopChildren) processes.signalChildren(pid, rules.stopSignal);
@@ -38,7 +38,7 @@ async function endOne(ending: Ending, processes: AdoptedProcesses, log: Logger):
   } catch (error) {
     log.error("cannot end a process of an earlier circusd", { pid, reason: reasonOf(error) });
   }
-  return { ...ending, end: { code: null, signal: null } };
+  return { ...ending, end: UNKNOWN_END };
 }
 
 async function kill(

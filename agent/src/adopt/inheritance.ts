@@ -11,6 +11,7 @@ import { WorkerJournal } from "../journal/worker-journal.ts";
 import type { HandedSocket } from "../sockets/handed.ts";
 import type { ReadableSockets } from "../sockets/readable.ts";
 import { close } from "../sockets/syscalls.ts";
+import { UNKNOWN_END } from "../watcher/state.ts";
 import { type Ended, endAll } from "./ending.ts";
 import type { Now } from "./legacy.ts";
 import { lookAt, spawnedBy } from "./look.ts";
@@ -162,5 +163,5 @@ function factsOf(table: JournalTable): ReadonlyMap<number, ProcessFact> {
 
 /** It went between two looks. */
 function goneNow({ slot, pid }: Living): Gone {
-  return { slot, pid, end: { code: null, signal: null } };
+  return { slot, pid, end: UNKNOWN_END };
 }

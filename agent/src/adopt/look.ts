@@ -1,9 +1,9 @@
 /** Looks at processes in /proc: who they are, which id they carry, which sockets they hold. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { readProc } from "../process/proc-read.ts";
-import { parseStat } from "../process/proc-stat.ts";
+import { type ProcStat, parseStat } from "../process/proc-stat.ts";
 import { socketInode } from "../sockets/inode.ts";
-import type { ProcessEnd } from "../watcher/state.ts";
+import { type ProcessEnd, UNKNOWN_END } from "../watcher/state.ts";
 import type { ProcessFact } from "./survey.ts";
 
 /** By which a worker is found whose agent could not write its pid down any more. */
@@ -14,10 +14,12 @@ const SIGNAL_BITS = 0x7f;
 /** Null: there is none of that number. */
 export function lookAt(pid: number): ProcessFact | null {
   const stat = parseStat(readProc(`/proc/${pid}/stat`));
-  if (stat === null) return null;
-  const { startTicks: ticks, state, exitStatus } = stat;
+  return stat === null ? null : factOf(pid, stat);
+}
+
+function factOf(pid: number, { startTicks: ticks, state, exitStatus }: ProcStat): ProcessFact {
   if (state !== "Z" && state !== "X") return { pid, ticks, end: null };
-  return { pid, ticks, end: mayKnow(pid) ? endOf(exitStatus) : { code: null, signal: null } };
+  return { pid, ticks, end: mayKnow(pid) ? endOf(exitStatus) : UNKNOWN_END };
 }
 
 /** The kernel shows 0 to whom it does not tell. */
@@ -48,11 +50,11 @@ export function spawnedBy(owner: string): ReadonlyMap<string, ProcessFact> {
     const pid = Number(name);
     if (!Number.isInteger(pid)) continue;
     const id = spawnIdOf(pid, prefix);
-    const stat = id === null ? null : parseStat(readProc(`/proc/${pid}/stat`));
-    if (id === null || stat?.session !== pid) continue;
+    if (id === null) continue;
+    const stat = parseStat(readProc(`/proc/${pid}/stat`));
+    if (stat?.session !== pid) continue;
     const known = found.get(id);
-    const fact = lookAt(pid);
-    if (fact !== null && (known === undefined || fact.ticks < known.ticks)) found.set(id, fact);
+    if (known === undefined || stat.startTicks < known.ticks) found.set(id, factOf(pid, stat));
   }
   return found;
 }

@@ -4,10 +4,10 @@
  */
 import type { Logger } from "@circus-cluster/proto";
 import { pidfdExitStatus, pidfdOpen, pidfdSignal, pidfdSignalGroup } from "../process/pidfd.ts";
-import { childrenOf, descendantsOf, killGroup, killTree, sendSignal } from "../process/signals.ts";
+import { childrenOf, descendantsOf, killGroup, killTree, sendSignal, signalAll } from "../process/signals.ts";
 import type { ReadableSockets } from "../sockets/readable.ts";
 import { close, SyscallError } from "../sockets/syscalls.ts";
-import type { ProcessEnd } from "../watcher/state.ts";
+import { type ProcessEnd, UNKNOWN_END } from "../watcher/state.ts";
 import { endOf, lookAt } from "./look.ts";
 
 /** Init may take a moment to reap one that has ended; until then not every kernel tells how it did. */
@@ -58,7 +58,7 @@ export class AdoptedProcesses implements Disposable {
   attend(pid: number, onEnd: (end: ProcessEnd) => void): void {
     const held = this.#pidfds.get(pid);
     if (held === undefined) {
-      setImmediate(() => onEnd({ code: null, signal: null }));
+      setImmediate(() => onEnd(UNKNOWN_END));
       return;
     }
     this.#readable.once([held.pidfd], () => this.#ended(pid, held, 0, onEnd));
@@ -78,7 +78,7 @@ export class AdoptedProcesses implements Disposable {
     }
     this.#pidfds.delete(pid);
     close(held.pidfd);
-    onEnd(end ?? { code: null, signal: null });
+    onEnd(end ?? UNKNOWN_END);
   }
 
   /** As `sendSignal`, for whichever process. */
@@ -96,13 +96,7 @@ export class AdoptedProcesses implements Disposable {
     }
     const descendants = pidfdSignal(held.pidfd, 0) ? descendantsOf(pid) : [];
     this.#killGroup(pid, held, signum);
-    for (const descendant of descendants) {
-      try {
-        sendSignal(descendant, signum);
-      } catch {
-        // of another user, by its own doing: the others are still to go
-      }
-    }
+    signalAll(descendants, signum);
   };
 
   #killGroup(pid: number, { ticks, pidfd }: { readonly ticks: number; readonly pidfd: number }, signum: number): void {

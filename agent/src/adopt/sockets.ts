@@ -54,18 +54,22 @@ export function takeSockets(
   processes: AdoptedProcesses,
   log: Logger,
 ): SocketReturn {
-  const holdings = sockets.length === 0 ? new Map<number, Holding[]>() : holdingsOf(workers);
+  // A look at all that the workers have open, only where something was not handed over.
+  let holdings: ReadonlyMap<number, readonly Holding[]> | null = null;
   const recovered: Recovered[] = [];
   const withheld: Withheld[] = [];
   const lost: SocketMemory[] = [];
   const others = [...handed];
   for (const memory of sockets) {
     const kept = others.find(({ fd }) => socketInode(`/proc/self/fd/${fd}`) === memory.inode);
-    const holders = holdings.get(memory.inode) ?? [];
     if (kept !== undefined) {
       others.splice(others.indexOf(kept), 1);
       recovered.push({ memory, fd: place(kept.fd, memory, log) });
-    } else if (holders.length === 0) lost.push(memory);
+      continue;
+    }
+    holdings ??= holdingsOf(workers);
+    const holders = holdings.get(memory.inode) ?? [];
+    if (holders.length === 0) lost.push(memory);
     else {
       const copy = copyOf(memory, holders, processes);
       if (typeof copy === "number") recovered.push({ memory, fd: place(copy, memory, log) });
@@ -76,12 +80,14 @@ export function takeSockets(
 }
 
 /** By the number of the open socket. */
-function holdingsOf(workers: readonly Known[]): ReadonlyMap<number, Holding[]> {
+function holdingsOf(workers: readonly Known[]): ReadonlyMap<number, readonly Holding[]> {
   const holdings = new Map<number, Holding[]>();
   for (const { pid: worker } of workers) {
     for (const pid of [worker, ...descendantsOf(worker)]) {
       for (const [inode, fd] of socketsOf(pid)) {
-        holdings.set(inode, [...(holdings.get(inode) ?? []), { worker, pid, fd }]);
+        const holders = holdings.get(inode);
+        if (holders === undefined) holdings.set(inode, [{ worker, pid, fd }]);
+        else holders.push({ worker, pid, fd });
       }
     }
   }

@@ -10,7 +10,7 @@
 
 import type { SlotMemory } from "../journal/records.ts";
 import type { Birth, JournalTable, SlotEntry, WatcherEntry } from "../journal/table.ts";
-import type { ProcessEnd } from "../watcher/state.ts";
+import { type ProcessEnd, UNKNOWN_END } from "../watcher/state.ts";
 
 /** What the kernel says of one process. */
 export interface ProcessFact {
@@ -41,8 +41,6 @@ export interface Finding {
   readonly living: readonly Living[];
   readonly gone: readonly Gone[];
 }
-
-const UNKNOWN: ProcessEnd = { code: null, signal: null };
 
 /**
  * @param facts by pid, of all that the table names
@@ -78,7 +76,7 @@ function findOne(
   }
   const { pid, ticks } = birth;
   const fact = facts.get(pid);
-  if (ticks === null || fact?.ticks !== ticks) return { slot, pid, end: UNKNOWN };
+  if (ticks === null || fact?.ticks !== ticks) return { slot, pid, end: UNKNOWN_END };
   return fact.end === null ? { slot, birth, pid, ticks } : { slot, pid, end: fact.end };
 }
 

@@ -1,5 +1,4 @@
 /** How a watcher's processes are made: argv, descriptors, credentials (reference §2.9, §3.3). */
-import { constants } from "node:os";
 import { SPAWN_ID } from "../adopt/look.ts";
 import { ownSocketNames } from "../config/own-sockets.ts";
 import type { WatcherConfig } from "../config/types.ts";
@@ -8,6 +7,7 @@ import type { WorkerJournal } from "../journal/worker-journal.ts";
 import type { Outputs, ProcessOutputs } from "../output/outputs.ts";
 import { FIRST_FD } from "../process/activation.ts";
 import { buildArgv } from "../process/argv.ts";
+import { signalNumber } from "../process/signals.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
 import { groupsOf } from "../process/thread-rights.ts";
 import { virtualenvEnv } from "../process/virtualenv.ts";
@@ -17,8 +17,6 @@ import { close, type ResourceLimit } from "../sockets/syscalls.ts";
 import type { SpawnResult, WatcherDeps } from "../watcher/deps.ts";
 import { spawnLookup } from "./spawn-variables.ts";
 import { findGroup, findUser, type User } from "./users.ts";
-
-const SIGNALS: Readonly<Record<string, number>> = constants.signals;
 
 const NOBODY_SET: User = { name: "", uid: 0, gid: 0 };
 
@@ -80,7 +78,7 @@ export function createSpawner(
       };
       const result = start(spec, ({ code, signal }) => {
         exited(); // first its last words, then its end
-        onExit({ code, signal: signal === null ? null : (SIGNALS[signal] ?? null) });
+        onExit({ code, signal: signalNumber(signal) });
       });
       if (result.ok) {
         journal?.born(config.name, wid, result.pid, result.startTicks);

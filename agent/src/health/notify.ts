@@ -47,9 +47,8 @@ export class NotifyHub {
   readonly #readable: ReadableSockets;
   readonly #sockets = new Map<number, Open>();
   readonly #buffer = Buffer.alloc(DATAGRAM_MAX);
-  #directory: { readonly path: string; readonly lockFd: number } | null = null;
-  /** Further directories, of agents before us, and their locks. */
-  readonly #taken = new Map<string, number>();
+  /** Their locks by path; new sockets come into the first, the others are of agents before us. */
+  readonly #directories = new Map<string, number>();
 
   constructor(readable: ReadableSockets) {
     this.#readable = readable;
@@ -89,19 +88,11 @@ export class NotifyHub {
       if (isLeft) this.#forget(fd);
       else this.#close(fd, path);
     }
-    for (const [path, lockFd] of this.#directories()) {
+    for (const [path, lockFd] of this.#directories) {
       if (!isLeft) rmSync(path, { recursive: true, force: true });
       closeSync(lockFd);
     }
-    this.#directory = null;
-    this.#taken.clear();
-  }
-
-  #directories(): readonly (readonly [path: string, lockFd: number])[] {
-    return [
-      ...(this.#directory === null ? [] : [[this.#directory.path, this.#directory.lockFd] as const]),
-      ...this.#taken,
-    ];
+    this.#directories.clear();
   }
 
   /** Descriptors are reused, so the path says whether it is still the same. */
@@ -119,7 +110,7 @@ export class NotifyHub {
 
   /** The directory of an agent before us, which may have been removed meanwhile, becomes ours. */
   #retake(path: string): void {
-    if (this.#directory?.path === path || this.#taken.has(path)) return;
+    if (this.#directories.has(path)) return;
     mkdirSync(path, { recursive: true, mode: 0o700 });
     if (!isOwnDirectory(path)) throw new Error(`${path} belongs to somebody else`);
     const lockFd = openSync(join(path, LOCK), "a", 0o600);
@@ -128,12 +119,12 @@ export class NotifyHub {
       throw new Error(`${path} is in use by another circusd`);
     }
     chmodSync(path, 0o711);
-    if (this.#directory === null) this.#directory = { path, lockFd };
-    else this.#taken.set(path, lockFd);
+    this.#directories.set(path, lockFd);
   }
 
   #home(): string {
-    if (this.#directory !== null) return this.#directory.path;
+    const [home] = this.#directories.keys();
+    if (home !== undefined) return home;
     const base = Buffer.byteLength(tmpdir()) < DIRECTORY_MAX - 24 ? tmpdir() : "/tmp";
     removeStale(base);
     const path = mkdtempSync(join(base, PREFIX));
@@ -142,7 +133,7 @@ export class NotifyHub {
     sys.tryLock(lockFd);
     renameSync(join(path, `${LOCK}.new`), join(path, LOCK));
     chmodSync(path, 0o711);
-    this.#directory = { path, lockFd };
+    this.#directories.set(path, lockFd);
     return path;
   }
 

@@ -38,9 +38,14 @@ export function killGroup(pid: number, signum: number = constants.signals.SIGKIL
 export function killTree(pid: number, signum: number = constants.signals.SIGKILL): void {
   const descendants = descendantsOf(pid);
   killGroup(pid, signum);
-  for (const descendant of descendants) {
+  signalAll(descendants, signum);
+}
+
+/** As many of them as we may. */
+export function signalAll(pids: readonly number[], signum: number): void {
+  for (const pid of pids) {
     try {
-      sendSignal(descendant, signum);
+      sendSignal(pid, signum);
     } catch {
       // of another user, by its own doing: the others are still to go
     }

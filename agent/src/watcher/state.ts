@@ -150,6 +150,7 @@ export interface ProcessEnd {
   /** Signal number. */
   readonly signal: number | null;
 }
+export const UNKNOWN_END: ProcessEnd = { code: null, signal: null };
 
 export type Command =
   | { readonly kind: "start" }
