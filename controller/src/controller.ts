@@ -339,7 +339,10 @@ export class Controller implements AsyncDisposable {
   #replicate(saved: readonly StoredEvent[]): void {
     const replicas = saved.flatMap(({ event }) => replicaOf(event.data) ?? []);
     if (replicas.length < saved.length) this.#log.warning("savings of a rollout cannot be read");
-    for (const id of this.#rollouts.replicate(replicas)) {
+    const changed = this.#rollouts.replicate(replicas);
+    // A record is as long as its rollout has hosts.
+    if (!this.#feed.isWatched) return;
+    for (const id of changed) {
       const record = this.#rollouts.record(id);
       if (record !== null) this.#feed.rollout(record);
     }

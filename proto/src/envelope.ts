@@ -19,6 +19,11 @@ export interface Fence {
   readonly revision: number;
 }
 
+/** Negative: the first is older. */
+export function compareFences(a: Fence, b: Fence): number {
+  return a.bucket - b.bucket || a.revision - b.revision;
+}
+
 export interface CommandEnvelope {
   readonly v: 1;
   /** Chosen before the first sending and kept on every repeat. */

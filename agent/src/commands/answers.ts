@@ -15,6 +15,7 @@ import {
   type CommandAnswer,
   type CommandEnvelope,
   commandAnswer,
+  compareFences,
   type ErrorCode,
   type Fence,
   type Logger,
@@ -131,7 +132,7 @@ export class Answers {
    */
   checkFence(fence: Fence): string | null {
     const seen = this.#fence;
-    const order = seen === null ? 1 : fence.bucket - seen.bucket || fence.revision - seen.revision;
+    const order = seen === null ? 1 : compareFences(fence, seen);
     if (order < 0) return "a newer leader has given commands already";
     if (order === 0) return null;
     const problem = this.#write({ t: "fence", bucket: fence.bucket, revision: fence.revision });

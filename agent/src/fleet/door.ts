@@ -7,6 +7,7 @@
 import { hostname, loadavg } from "node:os";
 import {
   type Clock,
+  HEARTBEAT_MS,
   type Heartbeat,
   type HostName,
   type HostSnapshot,
@@ -33,7 +34,6 @@ import { Claim, type Rival } from "./claim.ts";
 import { Complaints } from "./complaints.ts";
 import { agentCredentials } from "./credentials.ts";
 
-const HEARTBEAT_MS = 5000;
 const JITTER = 0.1;
 /** A snapshot follows a (re)connect within this, spread so that a fleet does not send them all at once. */
 const SNAPSHOT_MS = 1000;
@@ -56,7 +56,7 @@ export interface FleetDoorOptions {
   readonly bus: EventBus;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Between two heartbeats, ± 10 %, until a controller says otherwise; default {@link HEARTBEAT_MS}. */
+  /** Between two heartbeats, ± 10 %, until a controller says otherwise; default `HEARTBEAT_MS.usual`. */
   readonly heartbeatMs?: number | undefined;
 }
 
@@ -107,7 +107,7 @@ class Door implements FleetDoor {
     this.#credentials = credentials;
     this.#answers = answers;
     this.#subjects = new Subjects(options.config.fleet);
-    this.#intervalMs = options.heartbeatMs ?? HEARTBEAT_MS;
+    this.#intervalMs = options.heartbeatMs ?? HEARTBEAT_MS.usual;
     const pace = (intervalMs: number): void => this.#pace(intervalMs);
     this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers, pace });
     this.#complaints = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());

@@ -47,8 +47,10 @@ it("`killTree` ends descendants that left the group too (D9)", async () => {
   await expect.poll(() => descendantsOf(session)).toHaveLength(1);
   const [sleeper] = descendantsOf(session);
   killTree(shell.pid!);
-  await once(shell, "close"); // nobody holds its stdout any more
-  expect([session, sleeper!].filter((pid) => existsSync(`/proc/${pid}`) && !isZombie(pid))).toEqual([]);
+  await once(shell, "close"); // nobody holds its stdout any more, which a process gives up before it is a zombie
+  await expect
+    .poll(() => [session, sleeper!].filter((pid) => existsSync(`/proc/${pid}`) && !isZombie(pid)))
+    .toEqual([]);
 });
 
 function isZombie(pid: number): boolean {

@@ -46,8 +46,8 @@ export class Writer {
   readonly #presence: Statement;
   readonly #skew: Statement;
   readonly #numprocesses: Statement;
-  /** Smallest of this batch, by host, of its newest life. */
   readonly #onSaved: (saved: readonly StoredEvent[]) => void;
+  /** Smallest of this batch, by host, of its newest life. */
   readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
   #place: StreamPlace;
 

@@ -63,13 +63,18 @@ export class LiveFeed implements Disposable {
     return this.#listeners.size;
   }
 
+  /** Somebody does, or may come back for what was missed. */
+  get isWatched(): boolean {
+    return this.#timer !== null;
+  }
+
   /** Something of this host has changed. */
   see(host: string): void {
-    if (this.#timer !== null) this.#dirty.add(host);
+    if (this.isWatched) this.#dirty.add(host);
   }
 
   rollout(record: RolloutRecord): void {
-    if (this.#timer === null) return;
+    if (!this.isWatched) return;
     this.#add("rollout", progress(record, this.#rollouts.get(record.id)));
     if (record.ended === null) this.#rollouts.set(record.id, record);
     else this.#rollouts.delete(record.id);

@@ -5,7 +5,7 @@
  * Invariants: (1) only a beat makes a host online; (2) a beat of an older life than the newest known changes
  * nothing; (3) `unknown` is never told: it says something of us, not of the host.
  */
-import type { Heartbeat, Millis, Presence, Step } from "@circus-cluster/proto";
+import { HEARTBEAT_MS, type Heartbeat, type Millis, type Presence, type Step } from "@circus-cluster/proto";
 
 export interface PresenceTimings {
   /** Beats missed before a host counts as late. */
@@ -24,7 +24,7 @@ const LOST_INTERVALS = 4;
 /** How many a host may miss, after our start, before we say that it is not there. */
 const GRACE_INTERVALS = 3;
 /** An agent that claims a longer one would never be missed. */
-const INTERVAL_MAX_MS = 60_000;
+const INTERVAL_MAX_MS = HEARTBEAT_MS.most;
 
 export interface HostPresence {
   /** Of the newest life heard of; 0: none. */

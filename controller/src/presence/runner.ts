@@ -1,6 +1,7 @@
 /** Performs presence: beats in, events of the fleet out; remembers over restarts when a host was heard last. */
 import {
   type EventDraft,
+  HEARTBEAT_MS,
   type Heartbeat,
   type HostName,
   heartbeat,
@@ -21,7 +22,7 @@ import {
   type Tell,
   transition,
 } from "./core.ts";
-import { paceFor, USUAL_MS } from "./pace.ts";
+import { paceFor } from "./pace.ts";
 
 const SAVE_MS = 5000;
 /** Between two looks: half of what makes a host lost, or more. Then it was we who were not there. */
@@ -69,7 +70,7 @@ export class PresenceRunner implements Disposable {
   readonly #timers: readonly NodeJS.Timeout[];
   #listeningMs: Millis | null = null;
   #lookedMs: Millis = performance.now();
-  #paceMs: Millis = USUAL_MS;
+  #paceMs: Millis = HEARTBEAT_MS.usual;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -212,7 +213,7 @@ export class PresenceRunner implements Disposable {
       timings: this.#parts.timings,
       wallMs: Date.now(),
       listeningMs: this.#listeningMs,
-      paceMs: this.#paceMs > USUAL_MS ? this.#paceMs : 0,
+      paceMs: this.#paceMs > HEARTBEAT_MS.usual ? this.#paceMs : 0,
     };
     const now = performance.now();
     const before = tracked.state.shown;

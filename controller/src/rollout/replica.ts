@@ -5,16 +5,17 @@
  * last: without it a plan is not there, and a saving of which only steps arrived is repeated by the next leader. A
  * head that names very many hosts goes in pieces of its JSON.
  */
-import { type EventDraft, type Fence, isId, parse, type Schema, v } from "@circus-cluster/proto";
+import { compareFences, type EventDraft, type Fence, isId, parse, type Schema, v } from "@circus-cluster/proto";
 
 /** Of JSON; a broker takes 1 MiB at once. */
 const CHUNK_CHARS = 200_000;
 /** 10,000 of them hold the names of more hosts than there can be. */
 const PIECES_MAX = 10_000;
+/** Before the first leader. */
+const NO_FENCE: Fence = { bucket: 0, revision: 0 };
 
-export interface Place {
-  readonly bucket: number;
-  readonly revision: number;
+/** Of a saving: by which leader, and its how-manieth. */
+export interface Place extends Fence {
   readonly saves: number;
 }
 
@@ -112,15 +113,15 @@ function cut(text: string): readonly Piece[] {
 
 /** Negative: the first is older. */
 export function comparePlaces(a: Place, b: Place): number {
-  return a.bucket - b.bucket || a.revision - b.revision || a.saves - b.saves;
+  return compareFences(a, b) || a.saves - b.saves;
 }
 
 /** Has a later leader than the one with this fence saved it? */
-export function isLater({ bucket, revision }: Place, fence: Fence | null): boolean {
-  return (bucket - (fence?.bucket ?? 0) || revision - (fence?.revision ?? 0)) > 0;
+export function isLater(place: Place, fence: Fence | null): boolean {
+  return compareFences(place, fence ?? NO_FENCE) > 0;
 }
 
 export function placeAfter(last: Place | null, fence: Fence | null): Place {
-  const { bucket, revision } = fence ?? { bucket: 0, revision: 0 };
+  const { bucket, revision } = fence ?? NO_FENCE;
   return { bucket, revision, saves: (last?.saves ?? 0) + 1 };
 }

@@ -48,9 +48,6 @@ const MORE_DEFAULTS: More = {
   deadlineLeftMs: null,
 };
 
-/** Of a plan, and as long as it names hosts: told once, and kept by those who know it. */
-const PLANNED = ["properties", "hosts", "where", "others"] as const satisfies readonly (keyof More)[];
-
 interface StoredStep {
   readonly rollout: string;
   readonly ord: number;
@@ -132,7 +129,8 @@ export class RolloutStore {
     const { id, watcher } = core;
     const isKnown = this.#saved.has(id);
     const before = this.#saved.get(id) ?? [];
-    const head = headOf(core);
+    const more = moreOf(core);
+    const head = headOf(core, more);
     const steps = core.steps.flatMap((work, ord) => (work === before[ord] ? [] : [rowOf(id, ord, work)]));
     const place = placeAfter(this.#place.get(id) ?? null, fence);
     this.#db
@@ -143,7 +141,7 @@ export class RolloutStore {
       .immediate();
     if (core.ended === null) this.#saved.set(id, core.steps);
     else this.#saved.delete(id);
-    const told = isKnown ? { ...head, more: withoutPlan(head.more) } : { ...head };
+    const told = isKnown ? { ...head, more: JSON.stringify(withoutPlan(more)) } : { ...head };
     return { rollout: id, watcher, place, head: told, steps: steps.map((step) => ({ ...step })) };
   }
 
@@ -253,20 +251,23 @@ export class RolloutStore {
   }
 }
 
-function headOf(core: RolloutCore): Head {
-  const { id, command, watcher, actor, created, ended, state, reason, options } = core;
+function headOf(core: RolloutCore, more: More): Head {
+  const { id, command, watcher, actor, created, ended, state, reason } = core;
+  const options = JSON.stringify(core.options);
+  return { id, command, watcher, actor, created, ended, state, reason, options, more: JSON.stringify(more) };
+}
+
+function moreOf(core: RolloutCore): More {
   const { properties, hosts, where, floor, attempt, revision, waiting } = core;
   const { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs } = core;
   const asked: Omit<More, keyof Progress> = { properties, hosts, where, floor, attempt, revision, waiting };
   const progress: Progress = { others, phase, ending, openWave, pauseLeftMs, deadlineLeftMs };
-  const more = JSON.stringify({ ...asked, ...progress } satisfies More);
-  return { id, command, watcher, actor, created, ended, state, reason, options: JSON.stringify(options), more };
+  return { ...asked, ...progress };
 }
 
-function withoutPlan(more: string): string {
-  const given = JSON.parse(more) as Partial<More>;
-  const planned: ReadonlySet<string> = new Set(PLANNED);
-  return JSON.stringify(Object.fromEntries(Object.entries(given).filter(([key]) => !planned.has(key))));
+/** What is of a plan is as long as it names hosts: told once, and kept by those who know it. */
+function withoutPlan({ properties: _p, hosts: _h, where: _w, others: _o, ...progress }: More): Partial<More> {
+  return progress;
 }
 
 function rowOf(rollout: string, ord: number, work: Work): StoredStep {

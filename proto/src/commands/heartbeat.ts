@@ -1,8 +1,8 @@
 /** What a controller asks an agent's door in the fleet, and nobody types: it is in no table. */
 import type { CommandSpec } from "./spec.ts";
 
-/** Bounds of what may be asked, ms. */
-export const HEARTBEAT_MS = { least: 1000, most: 60_000 } as const;
+/** Between two heartbeats, without jitter: bounds of what may be asked, and what is where nobody asked. */
+export const HEARTBEAT_MS = { least: 1000, usual: 5000, most: 60_000 } as const;
 
 /** Beat so often from now on; an agent before this refuses it as unknown, and beats as it did. */
 export const HEARTBEAT: CommandSpec = {

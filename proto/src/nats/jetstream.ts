@@ -15,20 +15,20 @@ import { checkPattern, wordsOf } from "./wire.ts";
 
 const API_TIMEOUT_MS = 5000;
 const MAX_AGE_MS = 14 * 24 * 3_600_000;
-const NS_PER_MS = 1_000_000;
+export const NS_PER_MS = 1_000_000;
 /** How long the stream forgets no message id: covers what an outbox sends again after a reconnect. */
 const DUPLICATE_WINDOW_MS = 120_000;
 const ACCOUNT_SHARE = 0.9;
-const STREAM_NOT_FOUND = 10_059;
-const STREAM_NAME_IN_USE = 10_058;
+export const STREAM_NOT_FOUND = 10_059;
+export const STREAM_NAME_IN_USE = 10_058;
 /** Messages asked for ahead; bounds the memory of a reader that falls behind. */
 const PREFETCH = 1000;
 
-function errCode(error: unknown): number | undefined {
+export function errCode(error: unknown): number | undefined {
   return error instanceof NatsError ? error.api_error?.err_code : undefined;
 }
 
-function fail(what: string, error: unknown): Error {
+export function fail(what: string, error: unknown): Error {
   return new Error(`${what}: ${wordsOf(error)}`, { cause: error });
 }
 

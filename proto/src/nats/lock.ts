@@ -2,35 +2,29 @@
  * One lock in a key-value bucket: a record that its holder writes again before the bucket forgets it. Plain
  * JetStream requests, so that a controller needs the rights of {@link lockPermissions} and no others.
  */
-import { type NatsConnection, NatsError, RetentionPolicy, StorageType } from "nats";
+import { type NatsConnection, RetentionPolicy, StorageType } from "nats";
 import { LOCK_KEY, LOCK_STREAM } from "../roles.ts";
 import type { Millis } from "../time.ts";
+import { errCode, fail, NS_PER_MS, STREAM_NAME_IN_USE, STREAM_NOT_FOUND } from "./jetstream.ts";
 import type { Lock, LockEntry } from "./types.ts";
-import { wordsOf } from "./wire.ts";
+import { jsonOf, toBytes } from "./wire.ts";
 
-const NS_PER_MS = 1_000_000;
-const STREAM_NOT_FOUND = 10_059;
-const STREAM_NAME_IN_USE = 10_058;
 const NO_MESSAGE = 10_037;
 const WRONG_LAST_SEQUENCE = 10_071;
 const VALUE_MAX = 1024;
-
-function errCode(error: unknown): number | undefined {
-  return error instanceof NatsError ? error.api_error?.err_code : undefined;
-}
 
 /** @throws Error with the server's words. */
 export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Millis): Promise<Lock> {
   // Without the API check: nobody of this account may ask for it.
   const jsm = await nc.jetstreamManager({ checkAPI: false, timeout: timeoutMs });
   const js = nc.jetstream({ timeout: timeoutMs });
-  const fail = (error: unknown): Error => new Error(`the lock: ${wordsOf(error)}`, { cause: error });
+  const failed = (error: unknown): Error => fail("the lock", error);
   const created = async (): Promise<number | null> => {
     try {
       return Date.parse((await jsm.streams.info(LOCK_STREAM)).created);
     } catch (error) {
       if (errCode(error) === STREAM_NOT_FOUND) return null;
-      throw fail(error);
+      throw failed(error);
     }
   };
   const make = async (): Promise<void> => {
@@ -49,7 +43,7 @@ export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Mil
       });
     } catch (error) {
       // Another controller was faster.
-      if (errCode(error) !== STREAM_NAME_IN_USE) throw fail(error);
+      if (errCode(error) !== STREAM_NAME_IN_USE) throw failed(error);
     }
   };
   let bucket = await created();
@@ -66,25 +60,16 @@ export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Mil
         return { revision: message.seq, value: jsonOf(message.data) };
       } catch (error) {
         if (errCode(error) === NO_MESSAGE) return null;
-        throw fail(error);
+        throw failed(error);
       }
     },
     write: async (value, revision): Promise<number | null> => {
       try {
-        const data = new TextEncoder().encode(JSON.stringify(value));
-        return (await js.publish(LOCK_KEY, data, { expect: { lastSubjectSequence: revision } })).seq;
+        return (await js.publish(LOCK_KEY, toBytes(value), { expect: { lastSubjectSequence: revision } })).seq;
       } catch (error) {
         if (errCode(error) === WRONG_LAST_SEQUENCE) return null;
-        throw fail(error);
+        throw failed(error);
       }
     },
   };
-}
-
-function jsonOf(data: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(data)) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -35,7 +35,7 @@ export function msgIdHeader(msgId: string): MsgHdrs {
   return h;
 }
 
-function jsonOf(data: Uint8Array): unknown {
+export function jsonOf(data: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("utf8"));
   } catch {

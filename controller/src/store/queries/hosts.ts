@@ -2,6 +2,7 @@
 import type { Millis } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import type { Told } from "../../presence/core.ts";
+import { prepared } from "../prepared.ts";
 
 export interface HostRow {
   readonly id: number;
@@ -25,11 +26,10 @@ export interface HostRow {
 
 /** By name. */
 export function hostRows(db: Database): readonly HostRow[] {
-  return db
-    .prepare<[], HostRow>(
-      `SELECT id, name, presence, presence_epoch AS presenceEpoch, presence_since AS presenceSince, beat_epoch AS beatEpoch, beat_seq AS beatSeq,
+  return prepared<HostRow>(
+    db,
+    `SELECT id, name, presence, presence_epoch AS presenceEpoch, presence_since AS presenceSince, beat_epoch AS beatEpoch, beat_seq AS beatSeq,
               heard, skew AS delay, version, labels
        FROM host WHERE name <> '_fleet' ORDER BY name`,
-    )
-    .all();
+  ).all({});
 }

@@ -1,6 +1,7 @@
 /** In which state is each watcher now, as the events tell? */
 import type { Millis, WatcherState } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
+import { prepared } from "../prepared.ts";
 
 export interface CurrentRow {
   readonly host: string;
@@ -18,11 +19,10 @@ export interface CurrentRow {
  */
 export function currentRows(db: Database, host: string | null = null): readonly CurrentRow[] {
   const where = host === null ? "" : "WHERE host.name = @host";
-  return db
-    .prepare<[{ host: string | null }], CurrentRow>(
-      `SELECT host.name AS host, watcher.name AS watcher, cur.state, cur.since, cur.numprocesses, cur.reason
+  return prepared<CurrentRow>(
+    db,
+    `SELECT host.name AS host, watcher.name AS watcher, cur.state, cur.since, cur.numprocesses, cur.reason
        FROM cur JOIN host ON host.id = cur.host_id JOIN watcher ON watcher.id = cur.watcher_id
        ${where} ORDER BY host.name, watcher.name`,
-    )
-    .all({ host });
+  ).all({ host });
 }
