@@ -116,13 +116,13 @@ describe("SocketRegistry with AF_UNIX", () => {
     using sockets = await SocketRegistry.open([unix]);
     const [old] = sockets.memories();
     const again = { ...unix, replace: true };
-    const { retire } = await sockets.exchange({ added: [], removed: [], tuned: [], rebound: [again] });
+    const exchange = await sockets.exchange({ added: [], removed: [], tuned: [], rebound: [again] });
     const made = lstatSync(unix.path!).ino;
     expect(sockets.memories().map(({ fd, file }) => [fd === old?.fd, file])).toEqual([
       [true, old?.file],
       [false, made],
     ]);
-    retire({ serving: new Set(), kept: new Set() });
+    exchange.retire({ serving: new Set(), kept: new Set() });
     expect(sockets.memories().map(({ file }) => file)).toEqual([made]);
     expect(lstatSync(unix.path!).ino).toBe(made);
   });
