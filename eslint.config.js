@@ -21,7 +21,7 @@ const PURE = [
   "agent/src/output/{lines,prefix}.ts",
   "agent/src/events/trail.ts",
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
-  "controller/src/{keep,options,election/{core,peers},ingest/{project,watermarks,intervals},presence/{core,pace,arrival},rollout/{plan,core,state,turn,settle,advance,decisions,drain,drain-turn,floor,gate,order,command-id,attribution,replica,whole-host}}.ts",
+  "controller/src/{keep,options,config-notify,notify/{rules,sightings,core,message},election/{core,peers},ingest/{project,watermarks,intervals},presence/{core,pace,arrival},rollout/{plan,core,state,turn,settle,advance,decisions,drain,drain-turn,floor,gate,order,command-id,attribution,replica,whole-host}}.ts",
   "controller/web/src/{model,judge,filter,words,series,request}.ts",
   "cli/src/{argv,fleet/rollout-lines}.ts",
   "cli/src/top/{picture,model,draw}.ts",

@@ -47,6 +47,7 @@ describe("controller.ini", () => {
         tls: { ca: null, cert: null, key: null },
         keep: { ageMs: 30 * 86_400_000, sizeBytes: null },
         http: null,
+        notify: [],
         timings: {
           presence: PRESENCE_TIMINGS,
           rollout: { answerMs: 5000, resendMs: 1000, sendsMax: 3, checkpointMs: 5000 },
@@ -95,7 +96,7 @@ describe("controller.ini", () => {
         "controller.ini:3: unknown key 'nats_ulr'; did you mean 'nats_url'?",
         "controller.ini:4: 'a.b' is no name of a fleet: letters, digits, '_' and '-', 1 to 64, the first a letter or digit",
         "controller.ini:6: 'fleet' was given on line 4 already",
-        "controller.ini:7: unknown section [other]; there is only [controller]",
+        "controller.ini:7: unknown section [other]; there are [controller] and [notify:NAME]",
         "controller.ini:8: 'hm' is no 'key = value'",
       ],
     );
@@ -181,5 +182,77 @@ describe("controller.ini", () => {
       ok: false,
       problems: [`${join(dir, "none.ini")}: no such file`],
     });
+  });
+
+  it("reads whom to tell of what", () => {
+    const loaded = load(`[controller]
+nats_url = nats://127.0.0.1:4222
+[notify:oncall]
+webhook = https://hooks.example/abc
+webhook_token = token
+[notify:chat]
+command = "/usr/local/bin/say; true"
+on = host_lost, rollout_ended
+where = role=web
+watchers = web*, api
+quiet = 1h
+flapping = 3 in 30s
+tell_end = no
+`);
+    expect(loaded.ok && loaded.config.notify).toEqual([
+      {
+        name: "oncall",
+        on: ["host_lost", "host_conflict", "watcher_failed", "watcher_flapping", "rollout_failed", "events_lost"],
+        where: null,
+        watchers: null,
+        target: { kind: "webhook", url: "https://hooks.example/abc", tokenFile: `${dir}/token` },
+        quietMs: 600_000,
+        flapping: { exits: 5, withinMs: 120_000 },
+        tellsEnd: true,
+      },
+      {
+        name: "chat",
+        on: ["host_lost", "rollout_ended"],
+        where: [{ key: "role", isEqual: true, value: "web" }],
+        watchers: ["web*", "api"],
+        target: { kind: "command", line: "/usr/local/bin/say; true" },
+        quietMs: 3_600_000,
+        flapping: { exits: 3, withinMs: 30_000 },
+        tellsEnd: false,
+      },
+    ]);
+  });
+
+  it.each([
+    [
+      "x = 1",
+      "4: unknown key 'x'; known: on, where, watchers, webhook, webhook_token, command, quiet, flapping, tell_end",
+    ],
+    ["comand = a", "4: unknown key 'comand'; did you mean 'command'?"],
+    ["quiet = 5m", "3: it has neither 'webhook' nor 'command'"],
+    ["webhook =", "4: 'webhook' is empty"],
+    ["webhook = hooks.example", "4: it is not http://… or https://…"],
+    ["webhook = ftp://hooks.example", "4: it is not http://… or https://…"],
+    ["webhook = http://me:secret@h/", "4: user and password do not belong in it; use 'webhook_token'"],
+    ["command = a\nwebhook_token = t", "5: it needs 'webhook'"],
+    [
+      "command = a\nwebhook = http://h/",
+      "4: there is a 'webhook' already; a rule has one of them, so make it two rules",
+    ],
+    ["command = a\non = host_loss", "5: nothing is called 'host_loss'; did you mean 'host_lost'?"],
+    ["command = a\nwhere = role", "5: 'role' is no list such as role=web,zone!=a"],
+    ["command = a\nquiet = soon", "5: 'soon' is no duration, such as 10m"],
+    ["command = a\nflapping = 1 in 2m", "5: '1 in 2m' is not such as '5 in 2m': exits, 2 to 1000, and a time"],
+    ["command = a\nflapping = often", "5: 'often' is not such as '5 in 2m': exits, 2 to 1000, and a time"],
+    ["command = a\ntell_end = maybe", "5: 'maybe' is neither yes nor no"],
+    ["command = a\ncommand = b", "5: 'command' was given on line 4 already"],
+  ])("refuses a rule with %s", (lines, expected) => {
+    expect(problems(`[controller]\nnats_url = n:1\n[notify:a]\n${lines}\n`)).toEqual([`controller.ini:${expected}`]);
+  });
+
+  it("refuses a rule without a usable name", () => {
+    expect(problems("[controller]\nnats_url = n:1\n[notify:a b]\ncommand = x\n")).toEqual([
+      "controller.ini:3: 'a b' is no name of a rule: letters, digits, '_' and '-', 1 to 64",
+    ]);
   });
 });

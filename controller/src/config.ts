@@ -15,7 +15,9 @@ import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluste
 import { parse as parseIni } from "ini";
 import { HTTP_KEYS, type HttpConfig, readHttp } from "./config-http.ts";
 import { type IniPlaces, locate } from "./config-lines.ts";
+import { NOTIFY, readRule } from "./config-notify.ts";
 import { KEEP_DEFAULT_MS, parseKeep } from "./keep.ts";
+import type { Rule } from "./notify/rules.ts";
 import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
 import { ROLLOUT_TIMINGS, type RolloutTimings } from "./rollout/state.ts";
 import type { Keep } from "./store/retention.ts";
@@ -31,6 +33,8 @@ export interface ControllerConfig {
   readonly keep: Keep;
   /** Null: no HTTP. */
   readonly http: HttpConfig | null;
+  /** Whom to tell of what. */
+  readonly notify: readonly Rule[];
   readonly timings: Timings;
 }
 
@@ -101,16 +105,14 @@ class Reader {
   readonly #file: string;
   readonly #world: ConfigWorld;
   readonly #places: IniPlaces;
-  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #sections: Readonly<Record<string, unknown>>;
   readonly #problems: { readonly line: number; readonly text: string }[] = [];
 
   constructor(file: string, text: string, world: ConfigWorld) {
     this.#file = file;
     this.#world = world;
     this.#places = locate(text);
-    const sections = parseIni(text) as Readonly<Record<string, unknown>>;
-    const section = sections[SECTION];
-    this.#values = typeof section === "object" && section !== null ? (section as Record<string, unknown>) : {};
+    this.#sections = parseIni(text);
   }
 
   config(): LoadedConfig {
@@ -127,28 +129,31 @@ class Reader {
       path: (key) => this.#path(key),
       wrong: (key, text) => this.#wrong(key, text),
     });
+    const notify = this.#notify();
     const timings = this.#timings();
     if (this.#problems.length > 0 || name === null) {
       const sorted = [...this.#problems].sort((a, b) => a.line - b.line);
       return { ok: false, problems: sorted.map(({ line, text }) => `${this.#file}:${line}: ${text}`) };
     }
-    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, http, timings } };
+    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, http, notify, timings } };
   }
 
   #checkShape(): void {
     const { sections, keys, strange } = this.#places;
     for (const { line, text } of strange) this.#problem(line, `'${text.slice(0, 60)}' is no 'key = value'`);
     for (const { name, line } of sections) {
-      if (name !== SECTION) this.#problem(line, `unknown section [${name}]; there is only [${SECTION}]`);
+      if (name === SECTION || name.startsWith(NOTIFY)) continue;
+      this.#problem(line, `unknown section [${name}]; there are [${SECTION}] and [${NOTIFY}NAME]`);
     }
     if (!sections.some(({ name }) => name === SECTION)) this.#problem(1, `section [${SECTION}] is missing`);
     const first = new Map<string, number>();
     for (const { section, key, line } of keys) {
       if (section === null) this.#problem(line, `'${key}' stands before the section [${SECTION}]`);
-      if (section !== SECTION) continue;
-      const before = first.get(key);
+      const place = `${section ?? ""}\n${key}`;
+      const before = first.get(place);
       if (before !== undefined) this.#problem(line, `'${key}' was given on line ${before} already`);
-      else first.set(key, line);
+      else first.set(place, line);
+      if (section !== SECTION) continue;
       if ([...KEYS, "timings"].includes(key)) continue;
       const meant = nearest(key, KEYS);
       const end = meant === null ? `; known: ${KEYS.join(", ")}` : `; did you mean '${meant}'?`;
@@ -159,7 +164,7 @@ class Reader {
   #natsUrls(): readonly string[] {
     const text = this.#text("nats_url");
     if (text === null) {
-      if (this.#lineOf("nats_url") === null) this.#problem(this.#sectionLine, "'nats_url' is missing");
+      if (this.#lineOf(SECTION, "nats_url") === null) this.#wrong("nats_url", "'nats_url' is missing");
       return [];
     }
     const urls = text.split(/[\s,]+/).filter((url) => url !== "");
@@ -259,32 +264,60 @@ class Reader {
     };
   }
 
-  /** Null where the key is missing, or empty (a mistake that is noted). */
+  #notify(): readonly Rule[] {
+    const names = this.#places.sections.map(({ name }) => name).filter((name) => name.startsWith(NOTIFY));
+    return [...new Set(names)].flatMap((name) => {
+      const rule = readRule({
+        name,
+        keys: this.#places.keys.filter(({ section }) => section === name).map(({ key }) => key),
+        text: (key) => this.#textIn(name, key),
+        path: (key) => this.#pathOf(this.#textIn(name, key)),
+        wrong: (key, text) => this.#wrongIn(name, key, text),
+      });
+      return rule ?? [];
+    });
+  }
+
   #text(key: Key): string | null {
-    if (this.#lineOf(key) === null) return null;
-    const value = this.#values[key];
+    return this.#textIn(SECTION, key);
+  }
+
+  /** Null where the key is missing, or empty (a mistake that is noted). */
+  #textIn(name: string, key: string): string | null {
+    if (this.#lineOf(name, key) === null) return null;
+    const section = this.#sections[name];
+    const values = typeof section === "object" && section !== null ? (section as Record<string, unknown>) : {};
+    const value = values[key];
     const text = typeof value === "string" || typeof value === "boolean" ? String(value).trim() : "";
-    if (text === "") this.#wrong(key, `'${key}' is empty`);
+    if (text === "") this.#wrongIn(name, key, `'${key}' is empty`);
     return text === "" ? null : text;
   }
 
-  /** Relative to the directory of the file. */
   #path(key: Key): string | null {
-    const text = this.#text(key);
+    return this.#pathOf(this.#text(key));
+  }
+
+  /** Relative to the directory of the file. */
+  #pathOf(text: string | null): string | null {
     if (text === null || isAbsolute(text)) return text;
     return resolve(dirname(this.#file), text);
   }
 
-  get #sectionLine(): number {
-    return this.#places.sections.find(({ name }) => name === SECTION)?.line ?? 1;
+  #sectionLine(name: string): number {
+    return this.#places.sections.find((section) => section.name === name)?.line ?? 1;
   }
 
-  #lineOf(key: Key): number | null {
-    return this.#places.keys.find((place) => place.section === SECTION && place.key === key)?.line ?? null;
+  #lineOf(name: string, key: string): number | null {
+    return this.#places.keys.find((place) => place.section === name && place.key === key)?.line ?? null;
   }
 
   #wrong(key: Key, text: string): void {
-    this.#problem(this.#lineOf(key) ?? this.#sectionLine, text);
+    this.#wrongIn(SECTION, key, text);
+  }
+
+  /** @param key null: the section as a whole */
+  #wrongIn(name: string, key: string | null, text: string): void {
+    this.#problem((key === null ? null : this.#lineOf(name, key)) ?? this.#sectionLine(name), text);
   }
 
   #problem(line: number, text: string): void {

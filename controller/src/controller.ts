@@ -35,6 +35,8 @@ import { Commander } from "./live/commander.ts";
 import { LiveFeed } from "./live/feed.ts";
 import { Keeper } from "./live/keeper.ts";
 import type { LiveHost } from "./live/model.ts";
+import { Book } from "./notify/book.ts";
+import { Notifier } from "./notify/notifier.ts";
 import { Pacer } from "./presence/pacer.ts";
 import { PresenceRunner } from "./presence/runner.ts";
 import { ReadinessCheck } from "./readiness.ts";
@@ -74,6 +76,7 @@ export class Controller implements AsyncDisposable {
   readonly #election: Election | null;
   readonly #housekeeping: Housekeeping;
   readonly #vitals: Vitals;
+  readonly #notifier: Notifier;
   /** Ends the service over HTTP; null: there is none. */
   readonly #httpService: Disposable | null;
   #closing: Promise<void> | null = null;
@@ -153,7 +156,16 @@ export class Controller implements AsyncDisposable {
       known: (watcher): readonly PlanHost[] => view.plannable(watcher),
       publish: (record, before) => this.#advise(record, before),
     });
-    this.#writer = new Writer(db, subjects, (saved) => this.#replicate(saved));
+    const book = new Book({ db, rules: config.notify, labelsOf: (host) => view.labelsOf(host) });
+    this.#writer = new Writer(
+      db,
+      subjects,
+      (saved) => this.#replicate(saved),
+      (events) => book.take(events),
+    );
+    this.#notifier = new Notifier({
+      ...{ rules: config.notify, book, fleet, controller: name, mayAct: isLeading, emit, tickMs: timings.tickMs, log },
+    });
     this.#consumer = new Consumer({
       connection,
       subjects,
@@ -270,6 +282,7 @@ export class Controller implements AsyncDisposable {
           paceMs: () => this.#presence.paceMs,
           totals: () => view.totals(),
           rollouts: () => rolloutCounts(rollouts),
+          notices: () => this.#notifier.counts,
           counts: () => this.#consumer.counts,
           place: () => this.#writer.place,
         }),
@@ -391,6 +404,7 @@ export class Controller implements AsyncDisposable {
     this.#door[Symbol.dispose]();
     this.#vitals[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
+    await this.#notifier[Symbol.asyncDispose]();
     await this.#events.close(CLOSE_MS);
     // Given up only now that all is told.
     await this.#election?.[Symbol.asyncDispose]();

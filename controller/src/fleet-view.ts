@@ -30,6 +30,7 @@ import { isWhole as isWholeView } from "./rollout/gate.ts";
 import type { PlanHost } from "./rollout/plan.ts";
 import { viewOf } from "./rollout/runner.ts";
 import { noHost, noWatcher } from "./selection.ts";
+import { prepared } from "./store/prepared.ts";
 import { events } from "./store/queries/events.ts";
 import { gaps } from "./store/queries/gaps.ts";
 import { history } from "./store/queries/history.ts";
@@ -143,6 +144,14 @@ export class FleetView {
       const labels = this.#parts.live.get(host)?.labels ?? labelsOf(stored.get(host) ?? null);
       return { host, presence: this.#presenceOf(host).presence, state, isWhole, labels };
     });
+  }
+
+  /** Of a host that is not known: none. */
+  labelsOf(host: string): Readonly<Record<string, string>> {
+    const sql = "SELECT labels FROM host WHERE name = @host";
+    const stored = (): string | null =>
+      prepared<{ labels: string | null }>(this.#parts.db, sql).get({ host })?.labels ?? null;
+    return this.#parts.live.get(host)?.labels ?? labelsOf(stored());
   }
 
   /** What `status` says of one host. */

@@ -55,6 +55,7 @@ async function withSettings(options: Working): Promise<number> {
     case "prune":
     case "rebuild":
     case "token":
+    case "notify-test":
       return await operate(options, config);
     default:
       return options satisfies never;
@@ -78,6 +79,9 @@ async function operate(options: Working, config: ControllerConfig): Promise<numb
     } else if (options.kind === "token") {
       const { makeToken } = await import("./operations/token.ts");
       out(makeToken(config, options));
+    } else if (options.kind === "notify-test") {
+      const { notifyTest } = await import("./operations/notify-test.ts");
+      return (await notifyTest(config, options.rule, out, stopSignal())) ? 0 : 1;
     }
     return 0;
   } catch (error) {

@@ -12,6 +12,7 @@ export const HELP = `usage: circus-controller FILE.ini
        circus-controller prune FILE.ini [--keep TIME] [--keep-size SIZE]
        circus-controller rebuild FILE.ini
        circus-controller token FILE.ini --name NAME --role viewer|operator
+       circus-controller notify-test FILE.ini [--rule NAME]
 
 Follows a fleet over NATS, keeps its history in SQLite, answers questions and runs rollouts.
 
@@ -28,6 +29,15 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
                 http         HOST:PORT of the HTTP API and /metrics (off)
                 http_tokens  file of the tokens that it asks for
                 http_tls_cert, http_tls_key
+              and in sections [notify:NAME] whom to tell of what:
+                webhook      address that takes a POST of JSON; webhook_token: file of its bearer token
+                command      line for the shell instead, with the JSON on its stdin
+                on           host_lost, host_conflict, watcher_failed, watcher_flapping, rollout_failed,
+                             rollout_ended, events_lost (all but rollout_ended)
+                where        labels of hosts, such as role=web; watchers: patterns such as web*
+                quiet        the same is not told again within this (10m)
+                flapping     so many unasked exits in so long (5 in 2m)
+                tell_end     tell too when it is over (yes)
   --check     check the settings and exit: 0 if they are usable, 1 if not
   --help      show this and exit
   --version   show the version and exit
@@ -37,7 +47,8 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
   prune       drops old days now, by keep and keep_size or by what is given here
   rebuild     makes the event database anew from the stream; no controller may run on it
   token       makes a token for the HTTP API, keeps its hash in http_tokens, and prints it, this once:
-              a viewer may read, an operator start rollouts too; a removed line revokes it`;
+              a viewer may read, an operator start rollouts too; a removed line revokes it
+  notify-test sends a test by each rule, or by one: 0 if all have arrived, 1 if not`;
 
 export type Options =
   | { readonly kind: "run" | "check-settings" | "rebuild"; readonly file: string }
@@ -51,6 +62,12 @@ export type Options =
       readonly keepBytes: number | null;
     }
   | { readonly kind: "token"; readonly file: string; readonly name: UserName; readonly role: HttpRole }
+  | {
+      readonly kind: "notify-test";
+      readonly file: string;
+      /** Null: all of them. */
+      readonly rule: string | null;
+    }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   /** `message` is one line. */
@@ -63,9 +80,10 @@ const COMMANDS = {
   prune: { words: 1, options: ["--keep", "--keep-size"] },
   rebuild: { words: 1, options: [] },
   token: { words: 1, options: ["--name", "--role"] },
+  "notify-test": { words: 1, options: ["--rule"] },
 } as const;
 type Command = keyof typeof COMMANDS;
-const VALUED: readonly string[] = ["--keep", "--keep-size", "--name", "--role"];
+const VALUED: readonly string[] = ["--keep", "--keep-size", "--name", "--role", "--rule"];
 
 function isCommand(word: string | undefined): word is Command {
   return word !== undefined && Object.hasOwn(COMMANDS, word);
@@ -128,6 +146,8 @@ function decide(command: Command | null, words: readonly string[], given: Readon
       return { kind: "rebuild", file };
     case "token":
       return tokenOptions(file, given.get("--name"), given.get("--role"));
+    case "notify-test":
+      return { kind: "notify-test", file, rule: given.get("--rule") ?? null };
     default:
       return command satisfies never;
   }

@@ -46,6 +46,8 @@ export const EVENT_KINDS = [
   "rollout_aborting",
   "rollout_retried",
   "rollout_ended",
+  "notice_sent",
+  "notice_failed",
   /** What a controller has stored of a rollout, for the other controllers; never shown. */
   "rollout_saved",
 ] as const;

@@ -25,10 +25,17 @@ const BEAT_MS = 100;
 const STORE_TRIALS = 100;
 
 /** Times short enough for a test. */
-const QUICK = "lost=600ms grace=400ms tick=20ms answer=300ms resend=100ms";
+const QUICK = "grace=400ms tick=20ms answer=300ms resend=100ms";
 
-export function writeIni(dir: TempDir, server: Pick<NatsServer, "url">, more = ""): Promise<string> {
-  const text = `[controller]\nnats_url = ${server.url}\nname = ctl1\nstate_dir = ${dir.file("state")}\ntimings = ${QUICK}\n${more}`;
+/** @param lost longer where a test that stands still for a moment must not look like a lost host */
+export function writeIni(
+  dir: TempDir,
+  server: Pick<NatsServer, "url">,
+  more = "",
+  lost: `${number}ms` = "600ms",
+): Promise<string> {
+  const base = `[controller]\nnats_url = ${server.url}\nname = ctl1\nstate_dir = ${dir.file("state")}`;
+  const text = `${base}\ntimings = lost=${lost} ${QUICK}\n${more}`;
   return dir.write("controller.ini", text);
 }
 

@@ -15,12 +15,14 @@ import type { FleetTotals } from "../fleet-view.ts";
 import type { IngestCounts, IngestProgress } from "../ingest/consumer.ts";
 import type { Tally } from "../ingest/tally.ts";
 import type { StreamPlace } from "../ingest/writer.ts";
+import type { Notifier } from "../notify/notifier.ts";
 
 export interface MetricsParts {
   readonly controller: string;
   readonly stateDir: string;
   readonly totals: () => FleetTotals;
   readonly rollouts: () => Readonly<Record<RolloutState, number>>;
+  readonly notices: () => Notifier["counts"];
   readonly tally: Pick<Tally, "kinds" | "crashes">;
   readonly counts: () => IngestCounts;
   readonly progress: () => IngestProgress;
@@ -37,8 +39,9 @@ export function controllerMetrics(parts: MetricsParts): readonly Metric[] {
   return [...fleetMetrics(parts), ...ingestMetrics(parts), ...ownMetrics(parts)];
 }
 
-function fleetMetrics({ totals, rollouts, tally, paceMs }: MetricsParts): readonly Metric[] {
+function fleetMetrics({ totals, rollouts, notices, tally, paceMs }: MetricsParts): readonly Metric[] {
   const { presences, states, health } = totals();
+  const { waiting, ...ended } = notices();
   const { kinds, crashes } = tally;
   return [
     gauge("circus_hosts", "Hosts of the fleet by presence.", samplesBy("presence", presences)),
@@ -46,6 +49,12 @@ function fleetMetrics({ totals, rollouts, tally, paceMs }: MetricsParts): readon
     gauge("circus_processes", "Running processes of all hosts by health.", samplesBy("health", health)),
     gauge("circus_heartbeat_interval_seconds", "Time between two heartbeats that hosts are told.", paceMs() / 1000),
     gauge("circus_rollouts", "Rollouts that are kept, by state.", samplesBy("state", rollouts())),
+    gauge("circus_notices_waiting", "Notices that are not delivered yet.", waiting),
+    counter(
+      "circus_notices_total",
+      "Since the start: notices sent, attempts that failed, notices given up.",
+      samplesBy("result", ended),
+    ),
     counter(
       "circus_process_crashes_total",
       "Processes that ended unasked, by the events that this controller took since its start.",

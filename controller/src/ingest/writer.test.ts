@@ -237,7 +237,7 @@ describe("migrations", () => {
   it("refuse a database of a newer version", () => {
     db.pragma("user_version = 99");
     expect(() => migrate(db, EVENTS_MIGRATIONS)).toThrow(
-      "is of a newer version of circus-controller (schema 99, known 1)",
+      "is of a newer version of circus-controller (schema 99, known 2)",
     );
   });
 });

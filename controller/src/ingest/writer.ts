@@ -47,13 +47,25 @@ export class Writer {
   readonly #skew: Statement;
   readonly #numprocesses: Statement;
   readonly #onSaved: (saved: readonly StoredEvent[]) => void;
+  readonly #onTaken: (events: readonly StoredEvent[]) => void;
   /** Smallest of this batch, by host, of its newest life. */
   readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
   #place: StreamPlace;
 
-  /** @param onSaved takes the savings of rollouts of a batch before it is committed; what it throws spoils the batch */
-  constructor(db: Database, subjects: Subjects, onSaved: (saved: readonly StoredEvent[]) => void = () => undefined) {
+  /**
+   * What these throw spoils the batch, which is not committed yet.
+   *
+   * @param onSaved takes the savings of rollouts of a batch
+   * @param onTaken takes all other new events of it
+   */
+  constructor(
+    db: Database,
+    subjects: Subjects,
+    onSaved: (saved: readonly StoredEvent[]) => void = () => undefined,
+    onTaken: (events: readonly StoredEvent[]) => void = () => undefined,
+  ) {
     this.#onSaved = onSaved;
+    this.#onTaken = onTaken;
     this.#db = db;
     this.#subjects = subjects;
     this.#names = new Names(db);
@@ -135,6 +147,7 @@ export class Writer {
       else seen++;
     }
     if (saved.length > 0) this.#onSaved(saved);
+    this.#onTaken(events);
     this.#marks.flush();
     for (const [host, { epoch, ms }] of this.#delays) this.#skew.run({ host, epoch, ms });
     this.#delays.clear();

@@ -42,6 +42,12 @@ export const EVENTS_MIGRATIONS: readonly string[] = [
     PRIMARY KEY(host_id, watcher_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Notices that wait, and what they are made from, as JSON: see notify/book.ts.
+  `
+  CREATE TABLE notice(id TEXT PRIMARY KEY, rule TEXT NOT NULL, due INTEGER NOT NULL, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX notice_due ON notice(rule, due);
+  CREATE TABLE notice_mark(rule TEXT, key TEXT, mark TEXT NOT NULL, PRIMARY KEY(rule, key)) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** What must outlive a power cut: rollouts, their steps, the controller's own epoch (design §5). */
