@@ -12,6 +12,9 @@ import { waitFor } from "./wait.ts";
 /** An agent whose descriptors and processes did not change for so long is at rest; the longest thing takes a second. */
 const SETTLED_MS = 1500;
 
+/** On a machine of two cores with twenty at work a start may wait half a minute behind a restart. */
+const ANSWER_MS = 90_000;
+
 /** Of an agent at rest. */
 interface Rest {
   readonly fds: number;
@@ -86,6 +89,18 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
       if (String(topic) === "watcher.hooked.spawn") isHookedSeen = true;
     }
   })();
+  /** Says what the agent is at where it does not answer: only a change that waits for ever takes so long. */
+  const call = async (
+    verb: string,
+    properties: Readonly<Record<string, unknown>> = {},
+  ): Promise<Record<string, unknown>> => {
+    try {
+      return await agent.call(verb, properties, ANSWER_MS);
+    } catch (error) {
+      const state = await agent.call("snapshot", {}, ANSWER_MS).catch(String);
+      throw new Error(`${verb} ${JSON.stringify(properties)}: ${JSON.stringify(state)}`, { cause: error });
+    }
+  };
   const command = async (): Promise<void> => {
     const name = dice.pick(["brief", "failing", "long", "asked", "told", "hooked"]);
     const [verb, properties] = dice.pick([
@@ -99,14 +114,14 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
       ["signal", { signum: 9 }],
       ["set", { options: { numprocesses: 3 } }],
       ["list", {}],
-    ] as [string, object][]);
-    const reply = await agent.call(verb, { name, ...properties }, 30_000);
+    ] as [string, Record<string, unknown>][]);
+    const reply = await call(verb, { name, ...properties });
     if (reply["status"] !== "ok") throw new Error(`${verb} ${name}: ${JSON.stringify(reply)}`);
     commands++;
-    await agent.call("start", { name: dice.pick(["brief", "hooked"]) }, 30_000);
+    await call("start", { name: dice.pick(["brief", "hooked"]) });
   };
   const run = async (until: number): Promise<Rest> => {
-    await agent.call("start", {}, 30_000);
+    await call("start");
     while (seen < until || !isHookedSeen) {
       await command();
       await delay(dice.below(20));
