@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await dir[Symbol.asyncDispose]();
-  assertNoLeaks();
+  await assertNoLeaks();
 });
 
 async function unpack(name: string, tarball: string): Promise<void> {
