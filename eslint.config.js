@@ -26,6 +26,7 @@ const PURE = [
   "cli/src/{argv,fleet/rollout-lines}.ts",
   "cli/src/top/{picture,model,draw}.ts",
   "cli/src/doctor/{finding,judge}.ts",
+  "cli/src/convert/{read,supervisord}.ts",
   "test/chaos/{faults,plan,records,checks}.ts",
 ];
 

@@ -18,6 +18,7 @@ const PARTS = {
   "top/main.ts": "./top.cjs",
   "contexts/main.ts": "./contexts.cjs",
   "doctor/main.ts": "./doctor.cjs",
+  "convert/main.ts": "./convert.cjs",
 };
 const parts = {
   name: "parts",
@@ -76,6 +77,7 @@ for (const part of [
   "top/main.ts",
   "contexts/main.ts",
   "doctor/main.ts",
+  "convert/main.ts",
 ]) {
   await build({ ...common, entryPoints: [src(part)], outfile: dist(PARTS[part]) });
 }

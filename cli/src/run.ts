@@ -55,6 +55,11 @@ async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io):
     const { runTop } = await import("./top/main.ts");
     return await runTop(request, settings, io);
   }
+  if (verb.name === "convert") {
+    if (settings.scope !== null) throw new UsageError("convert is about a file: without --all, --host and --where");
+    const { runConvert } = await import("./convert/main.ts");
+    return runConvert(request.words, settings, io);
+  }
   if (verb.name === "doctor") {
     const { applyContext } = await import("./contexts/main.ts");
     const { runDoctor } = await import("./doctor/main.ts");

@@ -190,6 +190,15 @@ const OWN: readonly Verb[] = [
     examples: ["completion bash"],
   },
   {
+    name: "convert",
+    summary: "A supervisord.conf as a circus.ini; what has no counterpart is said on stderr",
+    args: [{ property: "file", required: true }],
+    options: [],
+    by: "circusctl",
+    command: null,
+    examples: ["convert /etc/supervisor/supervisord.conf > circus.ini"],
+  },
+  {
     name: "top",
     summary:
       "Watchers and processes with their CPU, memory, age and restarts, on a screen that keeps itself up to date",
