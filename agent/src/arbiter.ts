@@ -20,7 +20,7 @@ import { type Foundation, layFoundation, type Succession } from "./arbiter/found
 import { adoptAll, leaveAll, tellEnded } from "./arbiter/handover.ts";
 import { Intents } from "./arbiter/intents.ts";
 import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./arbiter/membership.ts";
-import { serveNumbers } from "./arbiter/numbers.ts";
+import { serveNumbers, usageOf } from "./arbiter/numbers.ts";
 import { Orders } from "./arbiter/orders.ts";
 import { reloadProblem } from "./arbiter/reload-problem.ts";
 import { Reloads } from "./arbiter/reloads.ts";
@@ -81,6 +81,7 @@ export class Arbiter implements AgentView {
   readonly #watchers: WatcherSet;
   readonly #orders: Orders;
   readonly #sampler = new StatsSampler();
+  readonly usage = usageOf(() => this.watchers());
   readonly #dispatch: Dispatch;
   readonly #outputs: Outputs;
   readonly #intents: Intents;
@@ -240,6 +241,10 @@ export class Arbiter implements AgentView {
       labels: this.config.fleet?.labels ?? {},
       watchers: this.watchers().map((watcher) => watcher.snapshot()),
     };
+  }
+
+  get logs(): AgentView["logs"] {
+    return this.#outputs;
   }
 
   streamProblem(config: WatcherConfig): string | null {

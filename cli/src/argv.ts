@@ -97,8 +97,8 @@ export function readArgv(argv: readonly string[]): CommandLine {
       isHelp = true;
       continue;
     }
-    const [, name = "", inline] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? [];
-    if (!token.startsWith("--")) return { kind: "usage", reason: `unknown option ${token}` };
+    const [, name = "", inline] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(longForm(token, verb)) ?? [];
+    if (name === "") return { kind: "usage", reason: `unknown option ${token}` };
     const option = findOption(name, isFleet ? known(verb) : known(verb).filter((one) => one !== WAIT));
     if (typeof option === "string") return { kind: "usage", reason: option };
     if (option.name === "version") return { kind: "version" };
@@ -125,6 +125,14 @@ const SCOPE = /^--(?:all|host|where)(?:=|$)/;
 /** The options that may stand behind this verb; before any, those of fleets too. */
 export function known(verb: Verb | null): readonly OptionSpec[] {
   return [...GLOBAL_OPTIONS, ...(verb === null ? FLEET_OPTIONS : verb.options)];
+}
+
+/** `-n` as `--lines`, `-n20` as `--lines=20`; anything else as it is. */
+function longForm(token: string, verb: Verb | null): string {
+  const [, letter, value = ""] = /^-([A-Za-z])(.*)$/s.exec(token) ?? [];
+  const option = known(verb).find(({ short }) => short === letter);
+  if (letter === undefined || option === undefined || (value !== "" && option.value === null)) return token;
+  return value === "" ? `--${option.name}` : `--${option.name}=${value.replace(/^=/, "")}`;
 }
 
 function ending(verb: Verb | null, words: string[], options: Request["options"], isHelp: boolean): CommandLine {

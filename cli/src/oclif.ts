@@ -17,8 +17,11 @@ type Flag = NonNullable<Interfaces.FlagInput[string]>;
 const NO_FLAGS: ReadonlySet<string> = new Set(["help", "version"]);
 const GLOBALS = GLOBAL_OPTIONS.filter(({ name }) => !NO_FLAGS.has(name));
 
-function flagOf({ name, value, doc }: OptionSpec, helpGroup: string | undefined): [string, Flag] {
-  const group = helpGroup === undefined ? {} : { helpGroup };
+function flagOf({ name, short, value, doc }: OptionSpec, helpGroup: string | undefined): [string, Flag] {
+  const group = {
+    ...(helpGroup === undefined ? {} : { helpGroup }),
+    ...(short === undefined ? {} : { char: short as "f" }),
+  };
   const made =
     value === null
       ? Flags.boolean({ description: doc, ...group })

@@ -26,9 +26,7 @@ export async function run(request: Request, io: Io): Promise<number> {
       const { runCredentials } = await import("./credentials/main.ts");
       return await runCredentials(verb, request, settings, io);
     }
-    const { applyContext } = await import("./contexts/main.ts");
-    const { runFleet } = await import("./fleet/main.ts");
-    return await runFleet(verb, request, applyContext(settings, io.env), io);
+    return await toFleet(verb, request, settings, io);
   } catch (error) {
     if (isUsageError(error)) {
       io.err(`circusctl: ${error.message}\n`);
@@ -43,6 +41,12 @@ export async function run(request: Request, io: Io): Promise<number> {
   }
 }
 
+async function toFleet(verb: Verb, request: Request, settings: Settings, io: Io): Promise<number> {
+  const { applyContext } = await import("./contexts/main.ts");
+  const { runFleet } = await import("./fleet/main.ts");
+  return await runFleet(verb, request, applyContext(settings, io.env), io);
+}
+
 /** The verbs that `circusctl` does by itself. */
 async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io): Promise<number> {
   assignWords(verb, request.words);
@@ -50,8 +54,10 @@ async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io):
     if (settings.scope !== null) throw new UsageError("listen is about one agent: without --all, --host and --where");
     return await listen(request, settings, io);
   }
+  if ((verb.name === "logs" || verb.name === "top") && settings.scope !== null) {
+    return await toFleet(verb, request, settings, io);
+  }
   if (verb.name === "top") {
-    if (settings.scope !== null) throw new UsageError("top is about one agent: without --all, --host and --where");
     const { runTop } = await import("./top/main.ts");
     return await runTop(request, settings, io);
   }
@@ -59,6 +65,10 @@ async function runOwn(verb: Verb, request: Request, settings: Settings, io: Io):
     if (settings.scope !== null) throw new UsageError("convert is about a file: without --all, --host and --where");
     const { runConvert } = await import("./convert/main.ts");
     return runConvert(request.words, settings, io);
+  }
+  if (verb.name === "logs") {
+    const { runLogs } = await import("./logs/main.ts");
+    return await runLogs(request, settings, io);
   }
   if (verb.name === "doctor") {
     const { applyContext } = await import("./contexts/main.ts");

@@ -15,6 +15,8 @@ import {
 export interface OptionSpec {
   /** Without dashes. */
   readonly name: string;
+  /** One letter, without its dash. */
+  readonly short?: string;
   /** How its value is called in the help; null: it takes none. */
   readonly value: string | null;
   readonly doc: string;
@@ -181,6 +183,25 @@ const OWN: readonly Verb[] = [
     examples: ["listen", "listen watcher.web. --json"],
   },
   {
+    name: "logs",
+    summary: "What a watcher's processes wrote, and with -f what they write, until Ctrl-C",
+    args: NAMED,
+    options: [
+      { name: "follow", short: "f", value: null, doc: "go on with what they write" },
+      {
+        name: "lines",
+        short: "n",
+        value: "N|all",
+        doc: "the last lines of each stream [100; 10 with -f; all with --since]",
+      },
+      { name: "since", value: "TIME", doc: "from then on: 10m, 14:30, 2026-01-31T12:00" },
+      { name: "times", value: null, doc: "with the time before each line, where it is known" },
+    ],
+    by: "circusctl",
+    command: null,
+    examples: ["logs myworker -f", "--all logs myworker --since 10m", "--host web1 logs myworker -n 20 --json"],
+  },
+  {
     name: "completion",
     summary: "Completion for bash, zsh or fish, to be loaded by that shell",
     args: [{ property: "shell", required: true }],
@@ -201,7 +222,7 @@ const OWN: readonly Verb[] = [
   {
     name: "top",
     summary:
-      "Watchers and processes with their CPU, memory, age and restarts, on a screen that keeps itself up to date",
+      "Watchers with their CPU, memory, age and restarts, on a screen that keeps itself up to date; of the fleet what is wrong first",
     args: [],
     options: [
       { name: "interval", value: "TIME", doc: "between two looks [2s]" },
@@ -209,7 +230,7 @@ const OWN: readonly Verb[] = [
     ],
     by: "circusctl",
     command: null,
-    examples: ["top", "top --count 1", "--json top --count 1"],
+    examples: ["top", "top --count 1", "--json top --count 1", "--all top", "--where role=web top"],
   },
 ];
 

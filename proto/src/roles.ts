@@ -33,6 +33,9 @@ export function lockPermissions(name: string): Permissions {
   };
 }
 
+/** What a viewer may ask agents: reads that no controller answers. An operator may send them every command. */
+const VIEWER_COMMANDS = ["logs", "follow", "usage"] as const;
+
 /** The identity behind a credential. For an agent `name` is the host's. */
 export interface Identity {
   readonly role: Role;
@@ -57,7 +60,11 @@ export function permissionsOf(fleet: string, identity: Identity): Permissions {
         allowResponses: { max: 2, expires: "10m" },
       };
     case "viewer":
-      return { publish: [`${F}.q.${user}.*`], subscribe: [...sees, inbox], allowResponses: null };
+      return {
+        publish: [`${F}.q.${user}.*`, ...VIEWER_COMMANDS.map((verb) => `${F}.cmd.*.${user}.${verb}`)],
+        subscribe: [...sees, inbox],
+        allowResponses: null,
+      };
     case "operator":
       return {
         publish: [`${F}.q.${user}.*`, `${F}.ctl.${user}.*`, `${F}.cmd.*.${user}.*`],

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchFleet } from "./fleet.ts";
+import { benchFollowers } from "./followers.ts";
 import { benchHistory, benchIngest } from "./history.ts";
 import { benchKill9 } from "./kill9.ts";
 import { benchLogs } from "./logs.ts";
@@ -147,8 +148,9 @@ try {
   };
   for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) console.log(await bench(list));
   if (isWanted("kill9")) console.log(await benchKill9(join(dir, "kill9"), process.cwd()));
-  if (isWanted("logs"))
-    console.log(await benchLogs(join(dir, "logs"), join(process.cwd(), "node_modules/.bin/circusd")));
+  const circusd = join(process.cwd(), "node_modules/.bin/circusd");
+  if (isWanted("logs")) console.log(await benchLogs(join(dir, "logs"), circusd));
+  if (isWanted("followers")) console.log(await benchFollowers(join(dir, "followers"), circusd));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

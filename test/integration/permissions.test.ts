@@ -287,6 +287,17 @@ describe("a viewer", () => {
     subscription.close();
   });
 
+  it.each(["logs", "follow"])("may ask agents for %s, under its own name", async (verb) => {
+    const asked = envelope(verb, { name: "w" });
+    const answer = await get("victor").request(subjects.command(web1, victor, verb), asked, 2000, {
+      isLast: (message) => (message.json() as CommandAnswer).outcome !== "accepted",
+    });
+    expect(answerOf(answer)).toMatchObject({ id: asked.id, outcome: "done" });
+    expect(done).toMatchObject([{ command: verb, actor: "victor" }]);
+    get("victor").publish(subjects.command(web1, alice, verb), asked);
+    expect(await settled(get("victor"))).toEqual([`publish ${subjects.command(web1, alice, verb)}`]);
+  });
+
   it.each([
     subjects.command(web1, victor, "restart"),
     subjects.command(web1, victor, "status"),

@@ -163,7 +163,6 @@ describe("elsewhere", () => {
     expect(await terminal.ended()).toEqual({ status: 1, restored: true });
     expect(terminal.raw).not.toContain("\x1b[?1049h");
     for (const wrong of [
-      ["--all", "top"],
       ["top", "--count", "0"],
       ["top", "--interval", "soon"],
     ]) {

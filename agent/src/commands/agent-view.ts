@@ -2,8 +2,10 @@
 import type { CircusReply, HostSnapshot, Logger } from "@circus-cluster/proto";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
+import type { Outputs } from "../output/outputs.ts";
 import type { SocketItem } from "../sockets/registry.ts";
 import type { GONE, Known, ProcessRecord } from "../stats/sampler.ts";
+import type { Look } from "../stats/usage-look.ts";
 import type { ByHand, Cause, WatcherControl } from "../watcher/api.ts";
 
 /** Sending signals and looking at process trees. */
@@ -25,6 +27,10 @@ export interface AgentView {
   /** The record of reference §8.1. */
   sample(pid: number, known: Known | null): ProcessRecord | typeof GONE;
   snapshot(): HostSnapshot;
+  /** CPU time and memory of all watchers, of this moment or just before it. */
+  readonly usage: () => Promise<Look>;
+  /** What processes wrote and write. */
+  readonly logs: Pick<Outputs, "followers" | "fileOf" | "endOf">;
   /** Why this watcher cannot have so many processes beside all others; null: it can (design §3). */
   roomProblem(watcher: WatcherControl, numprocesses: number): string | null;
 

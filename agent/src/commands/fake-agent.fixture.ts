@@ -4,6 +4,7 @@ import type { WatcherChange } from "../config/diff.ts";
 import { type DrainHook, NO_HOOKS } from "../config/hooks.ts";
 import { PLAIN_LIFECYCLE } from "../config/lifecycle.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
+import { Outputs } from "../output/outputs.ts";
 import type {
   ByHand,
   Cause,
@@ -234,6 +235,11 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
     restartMany: (some) => called(`restartMany ${names(some)}`),
     reloadAll: (_cause, options) => called(`reloadAll ${JSON.stringify(options)}`),
     streamProblem: () => null,
+    usage: () => Promise.resolve({ at: 7, usages: new Map([["web", { cpuS: 1.5, rssBytes: 4096 }]]) }),
+    logs: new Outputs(
+      { emit: () => 0 },
+      makeLogger(() => undefined),
+    ),
     reopenOutputs: () => void called("reopenOutputs"),
     takeOver: (watcher) => void called(`takeOver ${watcher.config.name}`),
     restartAgent: () => called("restartAgent"),

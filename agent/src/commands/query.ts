@@ -1,10 +1,12 @@
 /** Handlers of the commands that read (reference §5.6, §5.10): the fields of their replies. */
 import { CircusError } from "@circus-cluster/proto";
 import type { AgentView } from "./agent-view.ts";
+import { follow, logs } from "./logs.ts";
 import { optionOf, optionsOf } from "./options-view.ts";
 import { type Checked, type Fields, named, textOf } from "./properties.ts";
 import { pythonRepr } from "./python-text.ts";
 import { dstats, stats } from "./stats.ts";
+import { usage } from "./usage.ts";
 
 type Query = (agent: AgentView, properties: Checked) => Fields | Promise<Fields>;
 
@@ -83,4 +85,10 @@ export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
   },
 
   snapshot: (agent) => ({ snapshot: agent.snapshot() }),
+
+  logs,
+
+  follow,
+
+  usage,
 };

@@ -15,6 +15,7 @@ import {
   commandEnvelope,
   ERRORS,
   type ErrorCode,
+  FOLLOW,
   findCommand,
   HEARTBEAT,
   HEARTBEAT_MS,
@@ -103,6 +104,8 @@ export class NatsDoor {
       return;
     }
     this.#open++;
+    // The broker keeps a right to answer until it was used twice, or for minutes; a follower asks all the time.
+    if (spec === FOLLOW) respond({ v: 1, id: envelope.id, outcome: "accepted", reply: this.#now() });
     const work =
       spec === HEARTBEAT
         ? Promise.resolve(this.#pace(envelope))
@@ -162,7 +165,11 @@ export class NatsDoor {
       return { v: 1, id, outcome: "refused", reply };
     }
     pace(interval);
-    return { v: 1, id, outcome: "done", reply: { status: "ok", time: clock.wall() / 1000 } };
+    return { v: 1, id, outcome: "done", reply: this.#now() };
+  }
+
+  #now(): CommandAnswer["reply"] {
+    return { status: "ok", time: this.#options.clock.wall() / 1000 };
   }
 
   async #ask({ user, verb }: Request, envelope: CommandEnvelope): Promise<CommandAnswer> {
@@ -179,7 +186,7 @@ export class NatsDoor {
   }
 
   async #change(request: Request, envelope: CommandEnvelope, spec: CommandSpec, respond: Respond): Promise<void> {
-    const { answers, clock } = this.#options;
+    const { answers } = this.#options;
     const { id } = envelope;
     const mode = waitingOf(spec, envelope);
     const claim = answers.claim(envelope);
@@ -191,8 +198,7 @@ export class NatsDoor {
       respond(claim.answer);
       return;
     }
-    if (mode === "waits")
-      respond({ v: 1, id, outcome: "accepted", reply: { status: "ok", time: clock.wall() / 1000 } });
+    if (mode === "waits") respond({ v: 1, id, outcome: "accepted", reply: this.#now() });
     if (claim.kind === "running") {
       respond(await claim.answer);
       return;

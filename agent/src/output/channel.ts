@@ -18,6 +18,7 @@ const ORPHANS_MAX = 64;
 export class Channel {
   readonly #pool: SinkPool;
   readonly #owner: StreamOwner;
+  readonly #onBytes: (bytes: Buffer, pid: number) => void;
   readonly #captures = new Set<Capture>();
   readonly #orphans = new Set<Capture>();
   #config: StreamConfig;
@@ -27,10 +28,14 @@ export class Channel {
   /** Called when the last output has ended. */
   #onIdle: () => void = () => undefined;
 
-  /** @throws the system's error where the sink cannot be opened */
-  constructor(pool: SinkPool, owner: StreamOwner, config: StreamConfig) {
+  /**
+   * @param onBytes sees what processes write as they wrote it, and must not change it
+   * @throws the system's error where the sink cannot be opened
+   */
+  constructor(pool: SinkPool, owner: StreamOwner, config: StreamConfig, onBytes: (bytes: Buffer, pid: number) => void) {
     this.#pool = pool;
     this.#owner = owner;
+    this.#onBytes = onBytes;
     this.#config = config;
     this.#lease = pool.acquire(config, owner);
     this.#format = formatOf(config);
@@ -69,7 +74,10 @@ export class Channel {
   attach(readEnd: number, pid: number, rest: LineRest | null, onEnd: () => void): Capture {
     const capture: Capture = new Capture({
       ...{ readEnd, rest },
-      onPiece: (piece) => this.#lease.sink.write(this.#format(piece, pid), pid),
+      onPiece: (piece) => {
+        this.#lease.sink.write(this.#format(piece, pid), pid);
+        this.#onBytes(piece.bytes, pid);
+      },
       onEnd: () => {
         this.#captures.delete(capture);
         this.#orphans.delete(capture);

@@ -2,10 +2,13 @@
  * The captured output of all watchers (reference §4): pipes for new processes, one channel per stream of a watcher.
  * A channel is opened by the first process and closed when its watcher is stopped; a restart keeps it.
  */
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import { OWN_STDOUT, type StreamConfig } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
+import { Followers } from "../logs/followers.ts";
 import { close } from "../sockets/syscalls.ts";
 import type { Capture } from "./capture.ts";
 import { Channel } from "./channel.ts";
@@ -50,7 +53,17 @@ interface Part {
 /** Of output whose process nobody knows any more. */
 const NO_PID = 0;
 
+/** The end of a stream's file. */
+export interface LogEnd {
+  /** 0: there is no file yet. */
+  readonly inode: bigint;
+  readonly offset: number;
+  /** False: something that was read from processes is not in it yet. */
+  readonly isWritten: boolean;
+}
+
 export class Outputs {
+  readonly followers = new Followers({ wall: () => Date.now(), monotonic: () => performance.now() });
   readonly #log: Logger;
   readonly #fifos: FifoDir | null;
   /** Who reads no more leaves the FIFO to the next agent. */
@@ -256,6 +269,21 @@ export class Outputs {
     await this.#closing.get(watcher);
   }
 
+  /** Where a stream that goes to a file goes; null: to a temporary one that is not open. */
+  fileOf(config: WatcherConfig, stream: StreamName): string | null {
+    const filename = streamOf(config, stream)?.filename ?? null;
+    if (filename !== null) return resolve(filename);
+    return this.#channels.get(keyOf(config.name, stream))?.sink.name ?? null;
+  }
+
+  /** Where that ends at this moment. */
+  endOf(config: WatcherConfig, stream: StreamName): LogEnd {
+    const file = this.fileOf(config, stream);
+    const stats = file === null ? undefined : statSync(file, { bigint: true, throwIfNoEntry: false });
+    const { isWritten = true } = this.#channels.get(keyOf(config.name, stream))?.sink ?? {};
+    return { inode: stats?.ino ?? 0n, offset: Number(stats?.size ?? 0), isWritten };
+  }
+
   /** The queue of a running watcher's QueueStream; null: it has none. */
   queueOf(watcher: string, stream: StreamName): OutputQueue | null {
     const sink = this.#channels.get(keyOf(watcher, stream))?.sink;
@@ -274,6 +302,7 @@ export class Outputs {
    */
   async close(isLeft = false): Promise<void> {
     this.#isLeft = isLeft;
+    this.followers[Symbol.dispose]();
     for (const key of [...this.#channels.keys()]) this.rest(watcherOf(key));
     const left = [...this.#left];
     this.#left.clear();
@@ -282,10 +311,15 @@ export class Outputs {
 
   #channel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {
     const key = keyOf(watcher, stream);
-    const channel = this.#channels.get(key) ?? new Channel(this.#pool, this.#owner(watcher, stream), wanted);
+    const channel = this.#channels.get(key) ?? this.#newChannel(watcher, stream, wanted);
     channel.configure(wanted);
     this.#channels.set(key, channel);
     return channel;
+  }
+
+  #newChannel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {
+    const onBytes = (bytes: Buffer, pid: number): void => this.followers.offer(watcher, stream, bytes, pid);
+    return new Channel(this.#pool, this.#owner(watcher, stream), wanted, onBytes);
   }
 
   #owner(watcher: string, stream: StreamName) {
@@ -296,8 +330,8 @@ export class Outputs {
 const keyOf = (watcher: string, stream: StreamName): string => `${stream} ${watcher}`;
 const watcherOf = (key: string): string => key.slice(key.indexOf(" ") + 1);
 
-/** `close_child_stdout` goes before `stdout_stream`, as in Circus. */
-function streamOf(config: WatcherConfig, stream: StreamName): StreamConfig | null {
+/** `close_child_stdout` goes before `stdout_stream`, as in Circus. Null: the process has not got one of ours. */
+export function streamOf(config: WatcherConfig, stream: StreamName): StreamConfig | null {
   if (stream === "stdout") return config.closeChildStdout ? null : config.stdoutStream;
   return config.closeChildStderr ? null : config.stderrStream;
 }

@@ -73,6 +73,14 @@ export class Pump implements Sink {
     return this.#isFull;
   }
 
+  get name(): string {
+    return this.#target.name;
+  }
+
+  get isWritten(): boolean {
+    return this.#done >= this.#taken;
+  }
+
   write(bytes: Buffer, pid: number): void {
     if (bytes.length === 0) return;
     if (this.#midLine !== null && this.#midLine !== pid) this.#push(NEWLINE);

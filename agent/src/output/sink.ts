@@ -18,6 +18,10 @@ export interface Target {
 }
 
 export interface Sink {
+  /** As {@link Target.name}. */
+  readonly name: string;
+  /** All that was taken is out. */
+  readonly isWritten: boolean;
   /**
    * Takes bytes of one process; never waits. The end of a line that another process left unfinished is put in between.
    */

@@ -19,8 +19,8 @@ interface Parts {
   readonly epochS: number;
 }
 
-const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-const MONTHS = [
+export const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+export const MONTHS = [
   ...["January", "February", "March", "April", "May", "June"],
   ...["July", "August", "September", "October", "November", "December"],
 ];
@@ -70,7 +70,7 @@ function offset({ offsetMinutes }: Parts): string {
 }
 
 /** Directives that stand for others. */
-const COMPOUND: Readonly<Record<string, string>> = {
+export const COMPOUND: Readonly<Record<string, string>> = {
   ...{ c: "%a %b %e %H:%M:%S %Y", D: "%m/%d/%y", F: "%Y-%m-%d", h: "%b", R: "%H:%M" },
   ...{ r: "%I:%M:%S %p", T: "%H:%M:%S", x: "%m/%d/%y", X: "%H:%M:%S" },
 };

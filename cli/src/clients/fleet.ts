@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import {
+  type AgentReply,
   AnswerReader,
   type CircusReply,
   COMMANDS,
@@ -63,6 +64,7 @@ export interface BroadcastAnswer {
   readonly answer: CommandAnswer;
 }
 
+const NO_AGENT = "no agent is connected under this name";
 const CONNECT_MS = 1500;
 const QUIET_MS = 300;
 /** Another controller leads within this after the leader was lost (design §5). */
@@ -272,6 +274,30 @@ export class FleetClient {
     return { id: envelope.id, outcomes };
   }
 
+  /** One question to one agent, asked once. @throws FleetError where the broker refuses it */
+  async ask(host: HostName, command: string, properties: object, now: number, timeoutMs: number): Promise<AgentReply> {
+    const subject = this.#subjects.command(host, this.user, command);
+    const isLast = (message: FleetMessage): boolean => answerOf(message)?.outcome !== "accepted";
+    const asked = this.#connection.request(subject, this.#envelope(command, properties, now), timeoutMs, { isLast });
+    const result = await Promise.race([asked, this.#refusal]);
+    switch (result.kind) {
+      case "no-responders":
+        return { kind: "silent", reason: NO_AGENT };
+      case "timeout":
+        return { kind: "silent", reason: `no answer within ${formatDuration(timeoutMs)}` };
+      case "disconnected":
+        return { kind: "silent", reason: "the connection to NATS was lost" };
+      case "answer": {
+        const answer = answerOf(result.message);
+        if (answer === null) return { kind: "refused", reason: "what answered is no agent" };
+        const reason = refusalOf(answer.reply);
+        return reason === null ? { kind: "reply", reply: answer.reply } : { kind: "refused", reason };
+      }
+      default:
+        return result satisfies never;
+    }
+  }
+
   async #tell(host: HostName, envelope: CommandEnvelope, { firstMs, resultMs }: DirectOptions): Promise<HostOutcome> {
     const subject = this.#subjects.command(host, this.user, envelope.command);
     const outcome = (word: HostOutcome["outcome"], reason: string | null): HostOutcome => ({
@@ -308,7 +334,7 @@ export class FleetClient {
     if (result.kind === "disconnected") {
       return outcome(first === "accepted" ? "accepted" : "not delivered", "the connection to NATS was lost");
     }
-    if (result.kind === "no-responders") return outcome("not delivered", "no agent is connected under this name");
+    if (result.kind === "no-responders") return outcome("not delivered", NO_AGENT);
     const answer = answerOf(result.message);
     if (answer === null) return outcome("not delivered", "what answered is no agent");
     return { host, outcome: answer.outcome, reply: answer.reply, reason: refusalOf(answer.reply) };

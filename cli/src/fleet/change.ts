@@ -33,7 +33,7 @@ export function outcomeLine(command: string, outcome: HostOutcome, colour: boole
 }
 
 /** Those that have the watcher; all where the name may be a pattern, or is none. */
-async function hostsWith(context: FleetContext, watcher: string | undefined): Promise<readonly HostName[]> {
+export async function hostsWith(context: FleetContext, watcher: string | undefined): Promise<readonly HostName[]> {
   if (watcher === undefined || /[*?[\]\\^$()|+]/.test(watcher)) return await targetHosts(context);
   const { result } = await context.client.query("status", { hosts: await hostFilter(context), watcher: null });
   const having = result.hosts.filter(({ watchers }) =>

@@ -11,6 +11,7 @@ import { FleetError } from "./error.ts";
 import { events } from "./events.ts";
 import { history } from "./history.ts";
 import { hosts } from "./hosts.ts";
+import { logs } from "./logs.ts";
 import { read } from "./read.ts";
 import {
   rolloutAbort,
@@ -23,6 +24,7 @@ import {
 } from "./rollout.ts";
 import { changeMany, checkChange } from "./rollout-change.ts";
 import { status } from "./status.ts";
+import { top } from "./top.ts";
 import { uptime } from "./uptime.ts";
 
 type Work = (context: FleetContext) => Promise<number>;
@@ -32,6 +34,8 @@ const OWN: Readonly<Record<string, Work>> = {
   history,
   events,
   uptime,
+  logs,
+  top,
   "rollout list": rolloutList,
   "rollout show": rolloutShow,
   "rollout watch": rolloutWatch,

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ASCII_LEVELS, age, BLOCKS, linesOf, plainLinesOf, sparkline } from "./draw.ts";
+import { ASCII_LEVELS, BLOCKS, linesOf, plainLinesOf } from "./draw.ts";
 import { initialTop, type Size, type TopState, transition } from "./model.ts";
 import { type Picture, pictureOf } from "./picture.ts";
+import { age, sparkline } from "./pieces.ts";
 import { keysOf } from "./screen.ts";
 
 const around = { endpoint: "tcp://127.0.0.1:5555", everyMs: 2000, levels: ASCII_LEVELS };

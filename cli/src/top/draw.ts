@@ -2,14 +2,21 @@
 import { clean } from "../render/table.ts";
 import { oldest, type Sort, selectedWatcher, shownProcesses, shownWatchers, type TopState, total } from "./model.ts";
 import type { TopProcess, TopWatcher } from "./picture.ts";
-
-export type Style = "plain" | "bold" | "cursor" | "dim" | "good" | "warn" | "bad";
-
-interface Piece {
-  readonly text: string;
-  readonly style: Style;
-}
-export type Line = readonly Piece[];
+import {
+  age,
+  bold,
+  cut,
+  fit,
+  type Line,
+  type Piece,
+  percent,
+  plain,
+  type Style,
+  scrolled,
+  several,
+  size,
+  sparkline,
+} from "./pieces.ts";
 
 /** What the screen says beside the state. */
 export interface Surroundings {
@@ -23,9 +30,6 @@ export interface Surroundings {
 /** For terminals with and without Unicode. */
 export const BLOCKS = "▁▂▃▄▅▆▇█";
 export const ASCII_LEVELS = "_.-:=+*#";
-
-/** A sparkline whose highest is no more than this is flat: noise is no peak. Per cent of a processor. */
-const PEAK_MIN = 10;
 
 interface ColumnSpec {
   readonly title: string;
@@ -103,10 +107,6 @@ function headOf({ picture, trouble, filter }: TopState, { endpoint, everyMs }: S
       ? [plain(clean(`${counted}, every ${everyMs / 1000} s${filtered}`))]
       : [{ text: clean(`${trouble}; what follows is old, trying again`), style: "bad" }],
   ];
-}
-
-function several(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }
 
 interface Widths {
@@ -209,71 +209,4 @@ function footOf({ mode, message, filter }: TopState): Line {
     default:
       return mode satisfies never;
   }
-}
-
-/** So that the cursor's line is in sight; the title stays. */
-function scrolled(body: readonly Line[], room: number): readonly Line[] {
-  if (body.length <= room) return body;
-  const [title, ...rest] = body;
-  const at = rest.findIndex((line) => line.some(({ style }) => style === "cursor"));
-  const space = Math.max(1, room - 1);
-  const from = Math.max(0, Math.min(at - Math.floor(space / 2), rest.length - space));
-  return [title ?? [], ...rest.slice(from, from + space)].slice(0, room);
-}
-
-/** The newest on the right. */
-export function sparkline(values: readonly number[], width: number, levels: string): string {
-  const steps = Array.from(levels);
-  const shown = width === 0 ? [] : values.slice(-width);
-  const peak = Math.max(PEAK_MIN, ...shown);
-  const bar = (value: number): string =>
-    steps[Math.min(steps.length - 1, Math.floor((value / peak) * steps.length))] ?? "";
-  return shown.map(bar).join("");
-}
-
-/** `3s`, `4m07s`, `2h05m`, `12d03h`. */
-export function age(seconds: number | null): string {
-  if (seconds === null) return "-";
-  const s = Math.max(0, Math.floor(seconds));
-  const two = (n: number): string => String(n).padStart(2, "0");
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m${two(s % 60)}s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)}h${two(Math.floor(s / 60) % 60)}m`;
-  return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3600) % 24)}h`;
-}
-
-function percent(value: number | null, digits: number): string {
-  return value === null ? "-" : value.toFixed(digits);
-}
-
-/** `1.6M`. */
-function size(bytes: number | null): string {
-  if (bytes === null) return "-";
-  const power = bytes < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)}${"BKMGT"[power] ?? ""}`;
-}
-
-/** Exactly so many characters. */
-function fit(text: string, width: number, isRight = false): string {
-  const characters = Array.from(text);
-  if (characters.length > width) return width < 2 ? "".padEnd(width) : `${characters.slice(0, width - 1).join("")}~`;
-  const blanks = " ".repeat(width - characters.length);
-  return isRight ? blanks + text : text + blanks;
-}
-
-function cut(line: Line, columns: number): Line {
-  let left = columns;
-  return line.map(({ text, style }) => {
-    const characters = Array.from(text).slice(0, left);
-    left -= characters.length;
-    return { text: characters.join(""), style };
-  });
-}
-
-function plain(text: string): Piece {
-  return { text, style: "plain" };
-}
-
-function bold(text: string): Piece {
-  return { text, style: "bold" };
 }

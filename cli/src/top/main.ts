@@ -4,18 +4,15 @@ import type { Request } from "../argv.ts";
 import { reach } from "../clients/reach.ts";
 import { hasColour, type Io } from "../io.ts";
 import { timeoutText } from "../local.ts";
-import { durationOption, type Settings, UsageError } from "../settings.ts";
+import type { Settings } from "../settings.ts";
 import { ASCII_LEVELS, BLOCKS, linesOf, plainLinesOf, type Surroundings } from "./draw.ts";
 import { Feed, type Trouble } from "./feed.ts";
 import { initialTop, type TopEffect, type TopInput, transition } from "./model.ts";
-import { Screen } from "./screen.ts";
+import { runScreen } from "./run-screen.ts";
+import { countOption, everyOption, isScreen, PLAIN_COLUMNS, repeat, sleep } from "./settings.ts";
 
-const EVERY_MS = 2000;
-const EVERY_MIN_MS = 200;
 /** Between the two looks that the first figures of a plain picture need. */
 const FIRST_MS = 1000;
-/** Width of plain pictures. */
-const PLAIN_COLUMNS = 120;
 
 interface Looking {
   readonly feed: Feed;
@@ -28,7 +25,7 @@ interface Looking {
 
 /** @returns the exit code. @throws UsageError */
 export async function runTop({ options }: Request, settings: Settings, io: Io): Promise<number> {
-  const everyMs = Math.max(EVERY_MIN_MS, durationOption(options, "interval") ?? EVERY_MS);
+  const everyMs = everyOption(options);
   const count = countOption(options["count"]);
   const levels = isUnicode(io.env) ? BLOCKS : ASCII_LEVELS;
   const way = await reach(settings.endpoint, settings, io.isInTty);
@@ -41,17 +38,10 @@ export async function runTop({ options }: Request, settings: Settings, io: Io): 
     using feed = new Feed(way.endpoint, settings.timeoutMs, settings.ssh === null);
     const around: Surroundings = { endpoint: settings.endpoint, everyMs, levels };
     const looking: Looking = { feed, around, settings, io, said: () => way.said() };
-    const isScreen = io.isInTty && io.isOutTty && io.env["TERM"] !== "dumb" && !settings.json && count === null;
-    return isScreen ? await onScreen(looking) : await plainly(looking, count);
+    return isScreen(io, settings, count) ? await onScreen(looking) : await plainly(looking, count);
   } finally {
     way.close();
   }
-}
-
-function countOption(text: string | true | undefined): number | null {
-  if (typeof text !== "string") return null;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--count ${JSON.stringify(text)} is no number above 0`);
-  return Number(text);
 }
 
 function isUnicode(env: Io["env"]): boolean {
@@ -90,47 +80,31 @@ async function onScreen(looking: Looking): Promise<number> {
   // A mistake is said on the screen that the user has, not on one that vanishes.
   const first = await feed.look();
   if (first.kind === "trouble") return unreachable(looking, first);
-  return await new Promise<number>((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined;
+  return await runScreen<TopInput>(io, hasColour(io), (size, end) => {
+    let { state } = transition(initialTop(size), first);
+    let give: (input: TopInput) => void = () => undefined;
     let isOver = false;
-    const end = (finish: () => void): void => {
-      isOver = true;
-      clearTimeout(timer);
-      screen[Symbol.dispose]();
-      finish();
+    const perform = (effect: TopEffect): void => {
+      if (effect.kind === "quit") end(EXIT.ok);
+      else void feed.restart(effect.watcher).then((message) => give({ kind: "told", message }));
     };
-    const screen = new Screen(io, hasColour(io), {
-      onKey: (key) => take({ kind: "key", key }),
-      onResize: (size) => take({ kind: "resized", size }),
-      onEnd: (exitCode) => end(() => resolve(exitCode ?? EXIT.ok)),
-    });
-    let state = initialTop(screen.size());
-    const take = (input: TopInput): void => {
-      if (isOver) return;
-      try {
+    return {
+      start: (taker) => {
+        give = taker;
+        void repeat(Math.min(FIRST_MS, around.everyMs), around.everyMs, async () => {
+          if (!isOver) give(await feed.look());
+          return !isOver;
+        });
+      },
+      take: (input) => {
         const step = transition(state, input);
         state = step.state;
-        screen.draw(linesOf(state, around));
         for (const effect of step.effects) perform(effect);
-      } catch (error) {
-        end(() => reject(error instanceof Error ? error : new Error(String(error))));
-      }
+      },
+      lines: () => linesOf(state, around),
+      stop: () => {
+        isOver = true;
+      },
     };
-    const perform = (effect: TopEffect): void => {
-      if (effect.kind === "quit") end(() => resolve(EXIT.ok));
-      else void feed.restart(effect.watcher).then((message) => take({ kind: "told", message }));
-    };
-    const again = async (): Promise<void> => {
-      take(await feed.look());
-      if (!isOver) timer = setTimeout(() => void again(), around.everyMs);
-    };
-    take(first);
-    timer = setTimeout(() => void again(), Math.min(FIRST_MS, around.everyMs));
-  });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
   });
 }

@@ -7,7 +7,7 @@ import type { Picture, TopProcess, TopWatcher } from "./picture.ts";
 /** Samples that a sparkline remembers; a screen is hardly wider. */
 export const HISTORY_MAX = 60;
 /** Characters of a filter. */
-const FILTER_MAX = 64;
+export const FILTER_MAX = 64;
 
 /** By which key and by which word each order goes. */
 const SORTS = { c: "cpu", m: "mem", a: "age", n: "name", t: "restarts" } as const;

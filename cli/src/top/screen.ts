@@ -4,8 +4,8 @@
  * thirty years knows.
  */
 import type { Io } from "../io.ts";
-import type { Line, Style } from "./draw.ts";
 import type { Size } from "./model.ts";
+import type { Line, Style } from "./pieces.ts";
 
 const ESC = "\u001b[";
 /** The other screen, no cursor, lines cut instead of wrapped. */
@@ -31,6 +31,7 @@ const KEYS: Readonly<Record<string, string>> = {
     "\b": "backspace",
   },
   ...{ "\u001b": "escape", "\u001b[A": "up", "\u001b[B": "down", "\u001bOA": "up", "\u001bOB": "down" },
+  ...{ "\u001b[C": "right", "\u001b[D": "left", "\u001bOC": "right", "\u001bOD": "left" },
   ...{ "\u001b[H": "home", "\u001b[F": "end", "\u001b[1~": "home", "\u001b[4~": "end" },
 };
 const SEQUENCE = /^\u001b(?:\[[0-9;?]*[@-~]|O[@-~])/;

@@ -84,6 +84,19 @@ export const FLEET_QUERIES = {
   doctor: v.strictObject({}),
 } as const;
 
+export interface LogStreamQuery extends HostFilter {
+  readonly watcher: string;
+  /** From before, of each stream of each host. */
+  readonly lines: number;
+}
+
+/** What the web page follows; circusctl asks the agents themselves. */
+export const logStreamQuery: Schema<LogStreamQuery> = v.strictObject({
+  hosts: hostList,
+  watcher: nameText,
+  lines: v.pipe(whole, v.maxValue(1000)),
+});
+
 /** The changes. A person's command to hosts goes through the controller too, so that it is recorded. */
 export const FLEET_CONTROLS = {
   "rollout-plan": rolloutRequest,

@@ -1,9 +1,11 @@
 /** The command table: every verb of an agent, once (design §1; reference §5.6). */
 import { CONTROL } from "./control.ts";
+import { FOLLOW, LOGS } from "./logs.ts";
 import { QUERIES } from "./queries.ts";
 import type { CommandSpec } from "./spec.ts";
+import { USAGE } from "./usage.ts";
 
-const ALL: readonly CommandSpec[] = [...QUERIES, ...CONTROL];
+const ALL: readonly CommandSpec[] = [...QUERIES, LOGS, FOLLOW, USAGE, ...CONTROL];
 
 export const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map(ALL.map((spec) => [spec.name, spec]));
 

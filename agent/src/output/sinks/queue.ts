@@ -12,7 +12,9 @@ export interface OutputRecord {
 }
 
 export class OutputQueue implements Sink {
+  readonly name = "queue";
   readonly isFull = false;
+  readonly isWritten = true;
   readonly #records: OutputRecord[] = [];
   #bytes = 0;
   #dropped = 0;

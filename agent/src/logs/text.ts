@@ -1,0 +1,13 @@
+/** Bytes of one line as its readers get them. Pure. */
+
+/** Of one line; what is longer is cut. */
+export const LINE_BYTES_MAX = 32 * 1024;
+
+const decoder = new TextDecoder();
+
+/** @param cutBytes so many are left out already behind these */
+export function textOf(bytes: Uint8Array, cutBytes = 0): string {
+  const more = Math.max(0, bytes.length - LINE_BYTES_MAX) + cutBytes;
+  const text = decoder.decode(more === 0 ? bytes : bytes.subarray(0, LINE_BYTES_MAX));
+  return more === 0 ? text : `${text} … (${more} bytes more)`;
+}
