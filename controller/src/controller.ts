@@ -201,7 +201,7 @@ export class Controller implements AsyncDisposable {
       ...{ connection, subjects, name, hasLock: lock !== undefined, isLeading, log },
       onRival: (rival) => this.#giveWay(rival.name),
     });
-    this.#httpService = http === null ? null : this.#serveHttp(http, answers, view);
+    this.#httpService = http === null ? null : this.#serveHttp(http, answers, view, commander);
     this.#listen();
   }
 
@@ -263,7 +263,7 @@ export class Controller implements AsyncDisposable {
     await this.#closing;
   }
 
-  #serveHttp(http: HttpDoor, answers: Answers, view: FleetView): Disposable {
+  #serveHttp(http: HttpDoor, answers: Answers, view: FleetView, commander: Commander): Disposable {
     const isConnected = (): boolean => this.#connection.isConnected;
     const progress = () => this.#consumer.progress(Date.now());
     const { events: db, rollouts } = this.#stores;
@@ -274,6 +274,7 @@ export class Controller implements AsyncDisposable {
       fleet,
       answers,
       feed: this.#feed,
+      logs: { view, commander },
       readiness: () => readiness.look(),
       metrics: () =>
         controllerMetrics({

@@ -14,9 +14,11 @@ import {
   type HistoryQuery,
   type HostFilter,
   type HostInfo,
+  type HostName,
   type HostStatus,
   PRESENCES,
   type Presence,
+  parseHostName,
   type StatusQuery,
   type UptimeQuery,
   WATCHER_STATES,
@@ -92,6 +94,15 @@ export class FleetView {
       .filter((host) => host.watchers.length > 0);
     if (only.length === 0) throw new CircusError("not-found", noWatcher(query.watcher, query.hosts));
     return { hosts: only, unknownHosts };
+  }
+
+  /** Those of them that have it, and may answer. @throws CircusError `not-found` as `status` does */
+  hostsWith(query: StatusQuery): readonly HostName[] {
+    const { hosts } = this.status(query);
+    return hosts
+      .filter(({ presence }) => presence !== "left")
+      .map(({ host }) => parseHostName(host))
+      .filter((host) => host !== null);
   }
 
   /** @throws CircusError `not-found` where none of the hosts is known */

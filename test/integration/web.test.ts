@@ -1,19 +1,28 @@
 /** The controller's web page in a real browser, on a real fleet: what a person sees and does with it. */
+import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { openPage, startBrowser } from "../support/browser.ts";
+import { exampleSections } from "../support/example.ts";
 import { RealFleet } from "../support/fleet.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { freePort } from "../support/ports.ts";
+import { projectRoot } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 
 afterAll(() => assertNoLeaks());
 
-const PAGES = ["", "host/web1", "watcher/myworker", "rollouts", "events", "start"];
+const PAGES = ["", "host/web1", "watcher/myworker", "logs/talk", "rollouts", "events", "start"];
 const PHONE = { width: 390, height: 780 };
 
 it("signs in, rolls out, sees a host get lost, looks back, and is readable by everybody", async () => {
   const httpPort = await freePort();
-  await using fleet = await RealFleet.start(["web1", "web2"], { isOnLoopback: true, httpPort });
+  const talk = {
+    cmd: `python3 ${join(projectRoot, "test/fixtures/numbered_writer.py")} notes 0.2`,
+    copy_env: true,
+    "stdout_stream.filename": "talk.log",
+  };
+  const sections = { ...(await exampleSections()), "watcher:talk": talk };
+  await using fleet = await RealFleet.start(["web1", "web2"], { isOnLoopback: true, httpPort, sections });
   const [viewer, operator] = [await fleet.token("eve", "viewer"), await fleet.token("alice", "operator")];
   const url = `http://127.0.0.1:${httpPort}/`;
   await using browser = await startBrowser();
@@ -29,8 +38,28 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
   await page.getByRole("alert").getByText("the token is not valid").waitFor();
   expect(await desk.violations()).toEqual([]);
 
-  // Who may only read is not offered what would be refused.
+  // A viewer follows a log: the last lines, then what comes; a pause holds the picture, a filter narrows it.
   await signIn(viewer);
+  await page.goto(`${url}#/watcher/talk`);
+  await page.getByRole("link", { name: "Logs" }).click();
+  const log = page.getByRole("log", { name: "Lines" });
+  for (const host of ["web1", "web2"]) await log.getByText(host).first().waitFor({ timeout: 60_000 });
+  const newest = async (): Promise<number> =>
+    Number(/ (\d+) x+$/.exec((await log.locator("div").last().textContent()) ?? "")?.[1]);
+  const begun = await newest();
+  await waitFor(async () => (await newest()) > begun + 5, { what: "new lines", deadlineMs: 60_000 });
+  await desk.picture("web-logs");
+  await page.getByRole("button", { name: "Pause" }).click();
+  const held = await log.textContent();
+  await page.getByText(/paused, \d\d+ new lines/).waitFor({ timeout: 60_000 });
+  expect(await log.textContent()).toBe(held);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByLabel("Filter lines").fill("web2");
+  await waitFor(async () => (await log.getByText("web1").count()) === 0, { what: "the filter", deadlineMs: 60_000 });
+  expect(await log.getByText("web2").count()).toBeGreaterThan(5);
+  await page.goto(`${url}#/`);
+
+  // Who may only read is not offered what would be refused.
   await page.getByRole("link", { name: "Start a rollout…" }).click();
   await page.getByText("This token may read only.").waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -65,7 +94,7 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
   const back = Math.round((Date.now() - calm - 1750) / 1000);
   await page.getByLabel("Moment shown").fill(String(3600 - back));
   await page.getByText("as it was at").waitFor();
-  await row("web2").getByText("active").waitFor();
+  await row("web2").getByText("active").first().waitFor();
   await desk.picture("web-past");
   await page.getByRole("button", { name: "back to live" }).click();
   await row("web2").getByText("lost").waitFor();

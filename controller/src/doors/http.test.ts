@@ -64,6 +64,10 @@ class World implements AsyncDisposable {
           return { missed: [], [Symbol.dispose]: () => this.listeners.delete(listener) };
         },
       },
+      logs: {
+        view: { hostsWith: () => [] },
+        commander: { ask: () => Promise.resolve({ kind: "refused", reason: "not in this test" }) },
+      },
       readiness: () => this.readiness,
       metrics: () => [gauge("circus_test", "A test.", 7)],
     };
@@ -412,12 +416,12 @@ describe("the OpenAPI document", () => {
     );
     const table = [
       ...["/healthz", "/readyz", "/metrics"].map((path) => `GET ${path}`),
-      ...["openapi.json", "stream", "whoami"].map((page) => `GET /api/v1/${page}`),
+      ...["openapi.json", "stream", "logs", "whoami"].map((page) => `GET /api/v1/${page}`),
       ...Object.keys(FLEET_QUERIES).map((verb) => `GET /api/v1/${verb}`),
       ...Object.keys(FLEET_CONTROLS).map((verb) => `POST /api/v1/${verb}`),
     ];
     expect(documented.sort()).toEqual(table.sort());
-    for (const line of documented.filter((one) => !one.endsWith("/stream"))) {
+    for (const line of documented.filter((one) => !/(?:stream|logs)$/.test(one))) {
       const [method = "", path = ""] = line.split(" ");
       const { status } = method === "GET" ? await world.fetch(path) : await world.post(path, "{}");
       expect([line, status]).toEqual([line, 200]);

@@ -17,9 +17,12 @@ import {
   gauge,
   isCircusError,
   isLoopbackHost,
+  issueText,
   type Logger,
+  logStreamQuery,
   type Metric,
   PROMETHEUS_TYPE,
+  parse,
   prometheusText,
   reasonOf,
   samplesBy,
@@ -32,6 +35,8 @@ import { askSafely } from "./asking.ts";
 import { admit, type Caller } from "./http/access.ts";
 import { readJson } from "./http/body.ts";
 import { errorText, type HttpErrorCode, HttpRefusal, statusOf } from "./http/errors.ts";
+import { EVENT_STREAM } from "./http/event-stream.ts";
+import { LogStreamDoor, type LogStreamParts } from "./http/log-stream.ts";
 import { openApi } from "./http/openapi.ts";
 import { PAGE_HEADERS, PAGE_PATHS, pageFile } from "./http/page.ts";
 import { readQuery } from "./http/query.ts";
@@ -46,6 +51,7 @@ export interface HttpBackend {
   readonly fleet: string;
   readonly answers: Pick<Answers, "answer">;
   readonly feed: Pick<LiveFeed, "subscribe">;
+  readonly logs: Pick<LogStreamParts, "view" | "commander">;
   readonly readiness: () => Readiness;
   readonly metrics: () => readonly Metric[];
 }
@@ -53,6 +59,7 @@ export interface HttpBackend {
 interface Backend extends HttpBackend {
   readonly scrape: Scrape;
   readonly stream: StreamDoor;
+  readonly logStream: LogStreamDoor;
 }
 
 /** Times and sizes of what one client may use; parameters for tests. */
@@ -134,14 +141,16 @@ export class HttpDoor implements AsyncDisposable {
 
   /** @returns ends it: then everything is `starting` again, and who reads the live stream is let go */
   serve(backend: HttpBackend): Disposable {
-    const { feed, metrics } = backend;
+    const { feed, logs, metrics } = backend;
     const stream = new StreamDoor({ feed, log: this.#log });
-    const scrape = new Scrape(() => prometheusText([...metrics(), ...this.#metrics(stream)]));
-    this.#backend = { ...backend, stream, scrape };
+    const logStream = new LogStreamDoor(logs);
+    const scrape = new Scrape(() => prometheusText([...metrics(), ...this.#metrics(stream, logStream)]));
+    this.#backend = { ...backend, stream, logStream, scrape };
     return {
       [Symbol.dispose]: () => {
         this.#backend = null;
         stream[Symbol.dispose]();
+        logStream[Symbol.dispose]();
       },
     };
   }
@@ -225,8 +234,16 @@ export class HttpDoor implements AsyncDisposable {
         return;
       case "stream": {
         const { stream } = this.#served;
-        if (request.method === "HEAD") send(response, 200, "text/event-stream; charset=utf-8", "");
+        if (request.method === "HEAD") send(response, 200, EVENT_STREAM, "");
         else stream.open(request, response, caller);
+        return;
+      }
+      case "logs": {
+        const { logStream } = this.#served;
+        const asked = parse(logStreamQuery, readQuery(route.parameters, new URLSearchParams(query), Date.now()));
+        if (!asked.ok) throw new HttpRefusal("message", issueText(asked.issues));
+        if (request.method === "HEAD") send(response, 200, EVENT_STREAM, "");
+        else logStream.open(request, response, caller, asked.value);
         return;
       }
       case "q": {
@@ -284,15 +301,20 @@ export class HttpDoor implements AsyncDisposable {
       send(response, statusOf(error.code), JSON_TYPE, errorText(error.code, error.message));
       return;
     }
-    this.#log.error("a request failed", { err: isCircusError(error) ? error.message : error });
+    if (isCircusError(error)) {
+      send(response, statusOf(error.code), JSON_TYPE, errorText(error.code, error.message));
+      return;
+    }
+    this.#log.error("a request failed", { err: error });
     send(response, 500, JSON_TYPE, errorText("internal", "internal error of the controller; see its log"));
   }
 
-  #metrics(stream: StreamDoor): readonly Metric[] {
+  #metrics(stream: StreamDoor, logStream: LogStreamDoor): readonly Metric[] {
     const counts = Object.fromEntries([...this.#answered].map(([status, n]) => [String(status), n]));
     return [
       counter("circus_http_answers_total", "Answers of the HTTP door.", samplesBy("status", counts)),
       gauge("circus_http_stream_readers", "Who reads the live stream now.", stream.clients),
+      gauge("circus_http_log_readers", "Who follows logs now.", logStream.clients),
     ];
   }
 }

@@ -1,6 +1,7 @@
 /** Sends commands to agents under the controller's own name, and reads their answers. */
 import { randomBytes } from "node:crypto";
 import {
+  type AgentReply,
   type CommandAnswer,
   type CommandEnvelope,
   commandAnswer,
@@ -82,6 +83,28 @@ export class Commander {
         return { kind: "disconnected" };
       default:
         return result satisfies never;
+    }
+  }
+
+  /** A read, asked once. */
+  async ask(host: HostName, command: string, properties: object, timeoutMs: Millis): Promise<AgentReply> {
+    const id = `read-${randomBytes(8).toString("hex")}`;
+    const delivery = await this.send({ host, id, command, properties: { ...properties } }, timeoutMs);
+    switch (delivery.kind) {
+      case "answered": {
+        const { outcome, reply } = delivery.answer;
+        if (outcome === "done") return { kind: "reply", reply };
+        const { reason } = reply;
+        return { kind: "refused", reason: typeof reason === "string" ? reason : "no reason given" };
+      }
+      case "absent":
+        return { kind: "silent", reason: "no agent is connected under this name" };
+      case "silent":
+        return { kind: "silent", reason: "no answer" };
+      case "disconnected":
+        return { kind: "silent", reason: "the controller's connection to NATS was lost" };
+      default:
+        return delivery satisfies never;
     }
   }
 

@@ -67,12 +67,12 @@ export interface StreamMessage {
 /** Without a sign of life of this long (the controller gives one every 15 s) the line is dead. */
 const SILENCE_MS = 40_000;
 
-/** Reads the live stream until it ends. @throws ApiError, or what `fetch` throws where nobody is there */
-export async function* stream(lastId: string | null, signal: AbortSignal): AsyncGenerator<StreamMessage> {
+/** Reads a stream of the API until it ends. @throws ApiError, or what `fetch` throws where nobody is there */
+export async function* stream(path: string, lastId: string | null, signal: AbortSignal): AsyncGenerator<StreamMessage> {
   const headers: Record<string, string> = lastId === null ? {} : { "Last-Event-ID": lastId };
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
-  const response = await request("stream", { headers, signal: AbortSignal.any([signal, silence.signal]) });
+  const response = await request(path, { headers, signal: AbortSignal.any([signal, silence.signal]) });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   const messages: StreamMessage[] = [];
   const parser = createParser({

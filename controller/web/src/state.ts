@@ -103,7 +103,7 @@ async function follow(): Promise<void> {
   }, INFO_MS);
   while (!aborted.aborted) {
     try {
-      for await (const message of stream(lastId, aborted)) {
+      for await (const message of stream("stream", lastId, aborted)) {
         pause = RETRY_MIN_MS;
         line.value = { heard: Date.now(), trouble: null };
         if (message.event === "dropped") break;

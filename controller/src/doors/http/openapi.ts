@@ -65,7 +65,7 @@ function operation(route: Route): object {
 
 function given(route: Route): object {
   if (route.kind === "ctl") return { requestBody: { required: true, ...json(jsonSchemaOf(route.schema)) } };
-  if (route.kind !== "q") return {};
+  if (route.kind !== "q" && route.kind !== "logs") return {};
   const parameters = route.parameters.map(({ name, isRequired, schema, kind, fallback }) => ({
     ...{ name, in: "query", required: isRequired, schema },
     ...(fallback === null ? {} : { description: `If not given: ${fallback}` }),

@@ -25,6 +25,7 @@ const FALLBACKS: Readonly<Record<string, { readonly text: string; readonly value
   until: { text: "now", value: (nowMs) => nowMs },
   at: { text: "now", value: (nowMs) => nowMs },
   limit: { text: "1000", value: () => 1000 },
+  lines: { text: "100", value: () => 100 },
 };
 
 /** Of a question whose schema is an object. */

@@ -1,5 +1,5 @@
 /** The API as a table: the questions and changes of proto, and the few pages of the door itself. Pure. */
-import { FLEET_CONTROLS, FLEET_QUERIES, type Schema } from "@circus-cluster/proto";
+import { FLEET_CONTROLS, FLEET_QUERIES, logStreamQuery, type Schema } from "@circus-cluster/proto";
 import { type Parameter, parametersOf } from "./query.ts";
 
 export const API = "/api/v1";
@@ -20,6 +20,13 @@ interface PageRoute extends Common {
   /** Media type of its answer. */
   readonly type: string;
 }
+/** The output of a watcher as it comes. */
+interface LogRoute extends Common {
+  readonly kind: "logs";
+  readonly method: "GET";
+  readonly type: string;
+  readonly parameters: readonly Parameter[];
+}
 interface QueryRoute extends Common {
   readonly kind: "q";
   readonly method: "GET";
@@ -32,7 +39,7 @@ interface ControlRoute extends Common {
   readonly verb: string;
   readonly schema: Schema<unknown>;
 }
-export type Route = PageRoute | QueryRoute | ControlRoute;
+export type Route = PageRoute | LogRoute | QueryRoute | ControlRoute;
 
 const JSON_TYPE = "application/json";
 const page = (kind: PageRoute["kind"], path: string, right: Right, type: string, summary: string): PageRoute => ({
@@ -52,6 +59,11 @@ const PAGES: readonly PageRoute[] = [
 /** Every route of the door; a path has one method (GET takes HEAD along). */
 export const ROUTES: readonly Route[] = [
   ...PAGES,
+  {
+    ...{ kind: "logs", method: "GET", path: `${API}/logs`, right: "read", type: "text/event-stream" },
+    summary: "What a watcher's processes wrote and write, as server-sent events",
+    parameters: parametersOf(logStreamQuery),
+  },
   ...Object.entries(FLEET_QUERIES).map(
     ([verb, schema]): QueryRoute => ({
       ...{ kind: "q", method: "GET", path: `${API}/${verb}`, right: "read", verb },

@@ -67,6 +67,7 @@ export function HostPage({ host: name }: { host: string }) {
               <th scope="col">Now</th>
               <th scope="col">Since</th>
               <th scope="col">Processes</th>
+              <th scope="col">Output</th>
               <th scope="col">Last 24 hours</th>
             </tr>
           </thead>
@@ -84,6 +85,11 @@ export function HostPage({ host: name }: { host: string }) {
                   <Ago time={watcher.since} />
                 </td>
                 <td class="pids">{watcher.pids.join(" ") || "none"}</td>
+                <td>
+                  <a href={`${href("logs", watcher.name)}?hosts=${encodeURIComponent(name)}`}>
+                    logs<span class="visually-hidden"> of {watcher.name}</span>
+                  </a>
+                </td>
                 <td class="wide">
                   <Strip rows={intervals.get(watcher.name) ?? []} since={until - DAY_MS} until={until} />
                 </td>

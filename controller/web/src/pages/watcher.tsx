@@ -58,6 +58,9 @@ export function WatcherPage({ watcher: name }: { watcher: string }) {
             ))}
           </select>
         </label>
+        <a class="button" href={href("logs", name)}>
+          Logs
+        </a>
         <a class="button" href={`${href("start")}?watcher=${encodeURIComponent(name)}`}>
           Start a rollout…
         </a>

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { setToken, token } from "../api.ts";
 import { EventsPage } from "../pages/events.tsx";
 import { HostPage } from "../pages/host.tsx";
+import { LogsPage } from "../pages/logs.tsx";
 import { Overview } from "../pages/overview.tsx";
 import { RolloutPage } from "../pages/rollout.tsx";
 import { RolloutsPage } from "../pages/rollouts.tsx";
@@ -96,6 +97,8 @@ function Page(): JSX.Element {
       return <HostPage key={first} host={first} />;
     case "watcher":
       return <WatcherPage key={first} watcher={first} />;
+    case "logs":
+      return <LogsPage key={first} watcher={first} />;
     case "rollouts":
       return <RolloutsPage />;
     case "rollout":
