@@ -4,7 +4,7 @@
  */
 import { readEnvironment, type Section, type Value } from "./read.ts";
 
-export interface Note {
+interface Note {
   readonly line: number;
   readonly text: string;
 }
