@@ -9,7 +9,7 @@ const NOT_ON_NODE_20 = ["AsyncDisposableStack", "DisposableStack"].map((name) =>
 /** Files that must stay pure: no I/O, clock, timers or randomness (ARCHITECTURE.md, "Pure cores"). */
 const PURE = [
   "proto/src/**/*.ts",
-  "agent/src/config/{lines,keys,variables,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,streams,own-sockets,log-output,multicast,hooks}.ts",
+  "agent/src/config/{lines,keys,variables,plugin-name,types,sections,environment,reader,values,text,resolve,resolve-*,rlimits,streams,own-sockets,log-output,multicast,hooks}.ts",
   "agent/src/watcher/{state,core,reconcile,backoff,status,options,turn,life,job,jobs,begin,hooks,answers,stop,adoption}.ts",
   "agent/src/{options,config/lifecycle,health/judge,health/messages,systemd/messages}.ts",
   "agent/src/arbiter/descriptor-budget.ts",

@@ -170,8 +170,7 @@ export class Arbiter implements AgentView {
     const { config, log, manager } = options;
     const foundation = await layFoundation(config, options, clock, log);
     const giveUp = async (problem: string, cause?: unknown): Promise<never> => {
-      foundation.leaveSockets();
-      await foundation[Symbol.asyncDispose]();
+      await foundation.abandon();
       throw new CircusError("os", problem, { cause });
     };
     const problem = budgetProblem(config.watchers, ownDescriptors());

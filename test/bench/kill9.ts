@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { killSurvivors, type ProcessInfo, processesIn } from "../support/leaks.ts";
 import { startLoad } from "../support/load.ts";
+import { freePort, freePorts } from "../support/ports.ts";
+import { waitFor } from "../support/wait.ts";
 import { type Row, table } from "./measure.ts";
-import { ended, freePort, pythonCircus, pythonEnv } from "./supervisors.ts";
+import { ended, pythonCircus, pythonEnv } from "./supervisors.ts";
 
 const WEB = 2;
 const WRITERS = 2;
@@ -35,16 +37,17 @@ interface Outcome {
   readonly requests: number;
   readonly failed: number;
   readonly lost: number;
-  /** After the new start; null: the supervisor ended again. */
+  /** After the new start. */
   readonly web: number;
   readonly writers: number;
+  /** The supervisor itself; else it ended again. */
   readonly isBack: boolean;
 }
 
 const WORDS = { web: "small_http.py", writer: "numbered_writer.py" };
 
 async function circusIni({ dir, port, fixtures }: Place, more = ""): Promise<string> {
-  const endpoints = [await freePort(), await freePort(), await freePort()].map((one) => `tcp://127.0.0.1:${one}`);
+  const endpoints = (await freePorts(3)).map((one) => `tcp://127.0.0.1:${one}`);
   const common = "copy_env = True\ngraceful_timeout = 2\n";
   return (
     `[circus]\nendpoint = ${endpoints[0]}\npubsub_endpoint = ${endpoints[1]}\nstats_endpoint = ${endpoints[2]}\n${more}` +
@@ -101,16 +104,21 @@ async function killed(subject: Subject, dir: string, fixtures: string): Promise<
   writeFileSync(config, await subject.configuration({ dir, port, fixtures }));
   const begin = (): ChildProcess =>
     spawn(subject.file, subject.argv(config), { cwd: dir, env: pythonEnv(), stdio: "ignore" });
-  const first = begin();
+  const begun = [begin()];
   try {
-    await until(() => workers(dir).length === WEB + WRITERS);
+    await waitFor(() => workers(dir).length === WEB + WRITERS, {
+      what: "the workers",
+      deadlineMs: 30_000,
+      everyMs: 100,
+    });
     await delay(1000); // Python has begun to listen to signals, and each has answered once
-    const load = startLoad({ port, workers: 4, pauseMs: 2, timeoutMs: 5000, expect: "Hello, World!\n" });
+    await using load = startLoad({ port, workers: 4, pauseMs: 2, timeoutMs: 5000, expect: "Hello, World!\n" });
     await delay(PHASES_MS[0]);
-    await ended(first, "SIGKILL");
+    for (const first of begun) await ended(first, "SIGKILL");
     await delay(PHASES_MS[1]);
     const alive = workers(dir).length;
     const second = begin();
+    begun.push(second);
     await delay(PHASES_MS[2]);
     const now = workers(dir).map(({ command }) => kindOf(command));
     const isBack = second.exitCode === null;
@@ -121,15 +129,8 @@ async function killed(subject: Subject, dir: string, fixtures: string): Promise<
     killSurvivors(workers(dir));
     return { name: subject.name, ...counts, lost: lostLines(dir) };
   } finally {
-    await ended(first, "SIGKILL");
+    for (const one of begun) await ended(one, "SIGKILL");
     killSurvivors(workers(dir));
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries > 300) throw new Error("the workers did not start within 30 s");
-    await delay(100);
   }
 }
 

@@ -8,8 +8,9 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { logFiles, numberedLines, readLogs } from "../support/numbered-lines.ts";
+import { freePorts } from "../support/ports.ts";
 import { type Row, ratio, table } from "./measure.ts";
-import { ended, freePort, pythonCircus, pythonEnv } from "./supervisors.ts";
+import { ended, pythonCircus, pythonEnv } from "./supervisors.ts";
 
 const MEGABYTES = Number(process.env["BENCH_LOG_MB"] ?? 1000);
 const WORKERS = 4;
@@ -69,7 +70,7 @@ async function data(dir: string, megabytes: number): Promise<Data> {
 
 /** From the first byte in the file to the last. */
 async function capture({ dir, bytes }: Data, [file = "", ...args]: readonly string[]): Promise<Outcome> {
-  const [endpoint, pubsub] = [await freePort(), await freePort()].map((port) => `tcp://127.0.0.1:${port}`);
+  const [endpoint, pubsub] = (await freePorts(2)).map((port) => `tcp://127.0.0.1:${port}`);
   const ini = join(dir, "circus.ini");
   writeFileSync(
     ini,

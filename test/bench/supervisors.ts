@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNatsServer } from "../support/nats-server.ts";
+import { freePorts } from "../support/ports.ts";
 import { startProgram } from "../support/process.ts";
 import { until, workersOf } from "./measure.ts";
 
@@ -35,19 +35,6 @@ export interface Running {
 export function cleanEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   return { XDG_STATE_HOME: join(tmpdir(), "circus-bench-state"), ...env, ...extra };
-}
-
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
 
 async function started(child: ChildProcess, pid: number, n: number, what: string): Promise<void> {
@@ -101,7 +88,7 @@ function circus(
   return {
     name,
     async start(n) {
-      const [endpoint, pubsub] = [await freePort(), await freePort()];
+      const [endpoint = 0, pubsub = 0] = await freePorts(2);
       mkdirSync(dir, { recursive: true });
       const ini = join(dir, `${name}.ini`);
       writeFileSync(ini, ourIni(n, endpoint, pubsub, ours ? join(dir, "state") : "", more));

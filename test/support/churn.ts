@@ -7,6 +7,7 @@ import { type Agent, type Section, startAgent } from "./agent.ts";
 import { chance } from "./chance.ts";
 import { children, type ProcessInfo, zombiesOf } from "./leaks.ts";
 import { projectRoot } from "./process.ts";
+import { tempDir } from "./temp.ts";
 import { waitFor } from "./wait.ts";
 
 /** An agent whose descriptors and processes did not change for so long is at rest; the longest thing takes a second. */
@@ -21,36 +22,55 @@ interface Rest {
   readonly rssMiB: number;
   readonly zombies: number;
   readonly children: number;
+  /** FIFOs for output, in the state directory. */
+  readonly fifos: number;
 }
 
 export interface Churned {
   readonly spawns: number;
   readonly commands: number;
-  readonly warm: Rest;
-  readonly end: Rest;
+  /** Evenly over the spawns, the last one at the end. */
+  readonly rests: readonly Rest[];
 }
 
-/** What the collector may leave lying at one moment and not at another; a leak of 2 kB per spawn is more. */
-const SLACK_MIB = 24;
+/** What the collector may leave lying at one moment and not at another. */
+const SLACK_MIB = 6;
 
-/** What the end has that it should not have, after a warm-up that was long enough; empty: nothing. */
-export function leftovers({ warm, end }: Pick<Churned, "warm" | "end">): readonly string[] {
-  const problems: string[] = [];
-  if (end.fds > warm.fds) problems.push(`${end.fds} descriptors, ${warm.fds} after the warm-up`);
-  if (end.zombies > 0) problems.push(`${end.zombies} zombies`);
-  if (end.children > 0) problems.push(`${end.children} processes`);
-  const bound = Math.max(warm.rssMiB * 1.2, warm.rssMiB + SLACK_MIB);
-  if (end.rssMiB > bound) problems.push(`${end.rssMiB} MiB resident, ${warm.rssMiB} after the warm-up`);
+/**
+ * What the end has that it should not have; empty: nothing. How much an agent needs shows in the first half: whatever
+ * grows with what it has done is more in the second.
+ */
+export function leftovers(rests: readonly Rest[]): readonly string[] {
+  const half = Math.ceil(rests.length / 2);
+  const most = (key: keyof Rest, some: readonly Rest[]): number => Math.max(...some.map((rest) => rest[key]));
+  const before = { fds: most("fds", rests.slice(0, half)), rssMiB: most("rssMiB", rests.slice(0, half)) };
+  const fds = most("fds", rests.slice(half));
+  const rssMiB = rests.at(-1)?.rssMiB ?? 0;
+  const problems = (["zombies", "children", "fifos"] as const).flatMap((key) =>
+    most(key, rests) > 0 ? [`${most(key, rests)} ${key}`] : [],
+  );
+  if (fds > before.fds) problems.push(`${fds} descriptors, ${before.fds} in the first half`);
+  if (rssMiB > before.rssMiB + SLACK_MIB) {
+    problems.push(`${rssMiB} MiB resident at the end, ${before.rssMiB} in the first half`);
+  }
   return problems;
 }
 
 const QUICK: Section = { "ready.min_uptime": 0, "backoff.initial": "2ms", "backoff.max": "10ms", copy_env: true };
 const FIXTURES = join(projectRoot, "test/fixtures");
 const PY = "circus_hooks_fixture";
-const SECTIONS = {
-  "watcher:brief": { cmd: "true", numprocesses: 4, ...QUICK },
+/** @param dir for the output of those that write some */
+const sections = (dir: string) => ({
+  "watcher:brief": {
+    ...{ cmd: "echo a line", numprocesses: 4, ...QUICK },
+    ...{ "stdout_stream.filename": join(dir, "brief.log"), "stdout_stream.max_bytes": 1000 },
+    ...{ "stdout_stream.backup_count": 2, "stderr_stream.filename": join(dir, "brief.log") },
+  },
   "watcher:failing": { cmd: "false", numprocesses: 2, ...QUICK },
-  "watcher:long": { cmd: "sleep 1000", numprocesses: 3, graceful_timeout: 0.5, ...QUICK },
+  "watcher:long": {
+    ...{ cmd: "sleep 1000", numprocesses: 3, graceful_timeout: 0.5, ...QUICK },
+    "stdout_stream.filename": join(dir, "long.log"),
+  },
   "watcher:asked": {
     ...{ cmd: "sleep 1000", "healthcheck.type": "exec", "healthcheck.cmd": "exit $(($$ % 2))" },
     ...{ "healthcheck.interval": "20ms", "healthcheck.start_period": "20ms", "healthcheck.retries": 2, ...QUICK },
@@ -66,28 +86,24 @@ const SECTIONS = {
   },
   "env:hooked": { PYTHONPATH: FIXTURES },
   "watcher:told": { cmd: "sleep 1000", "healthcheck.type": "notify", "healthcheck.start_period": "50ms", ...QUICK },
-};
+});
 
 /**
- * @param spawns at least so many; a quarter of them is warm-up
+ * @param spawns at least so many
+ * @param restCount how often the agent is looked at, all at rest
  * @throws Error where a command is not answered or the agent ends
  */
-export async function churn(spawns: number, seed: number): Promise<Churned> {
+export async function churn(spawns: number, seed: number, restCount: number): Promise<Churned> {
   const dice = chance(seed);
-  await using agent = await startAgent({ sections: SECTIONS, args: ["--log-level", "error"] });
+  await using dir = await tempDir("churn-");
+  await using agent = await startAgent({ sections: sections(dir.path), args: ["--log-level", "error"] });
   let seen = 0;
-  /** Only with the first spawn that its hooks allow are the Python and the worker thread there that stay. */
-  let isHookedSeen = false;
   let commands = 0;
   const events = new zmq.Subscriber();
   events.connect(agent.pubsubEndpoint);
   events.subscribe("watcher.");
   const counting = (async () => {
-    for await (const [topic] of events) {
-      if (!String(topic).endsWith(".spawn")) continue;
-      seen++;
-      if (String(topic) === "watcher.hooked.spawn") isHookedSeen = true;
-    }
+    for await (const [topic] of events) if (String(topic).endsWith(".spawn")) seen++;
   })();
   /** Says what the agent is at where it does not answer: only a change that waits for ever takes so long. */
   const call = async (
@@ -122,16 +138,16 @@ export async function churn(spawns: number, seed: number): Promise<Churned> {
   };
   const run = async (until: number): Promise<Rest> => {
     await call("start");
-    while (seen < until || !isHookedSeen) {
+    while (seen < until) {
       await command();
       await delay(dice.below(20));
     }
     return await rest(agent);
   };
   try {
-    const warm = await run(spawns / 4);
-    const end = await run(spawns);
-    return { spawns: seen, commands, warm, end };
+    const rests: Rest[] = [];
+    for (let i = 1; i <= restCount; i++) rests.push(await run((spawns * i) / restCount));
+    return { spawns: seen, commands, rests };
   } finally {
     events.close();
     await counting;
@@ -146,7 +162,21 @@ function workers(agent: Agent): readonly ProcessInfo[] {
   return all.filter((info) => !bridges.includes(info));
 }
 
+/**
+ * What hooks are called with stays for the next call: a Python and a worker thread. A stop that broke off a call has
+ * ended them, so that an agent at rest has them or not; from here on it has.
+ */
+async function wakeHooks(agent: Agent): Promise<void> {
+  const isUp = async (): Promise<boolean> => {
+    await agent.call("set", { name: "hooked", options: { numprocesses: 2 }, waiting: true }, 30_000);
+    // One in seven of their answers is a no.
+    return (await agent.call("start", { name: "hooked", waiting: true }, 30_000))["status"] === "ok";
+  };
+  await waitFor(isUp, { what: "hooks that say yes", deadlineMs: 60_000 });
+}
+
 async function rest(agent: Agent): Promise<Rest> {
+  await wakeHooks(agent);
   await agent.call("stop", { waiting: true }, 60_000);
   const path = `/proc/${agent.pid}`;
   const count = (): number => readdirSync(`${path}/fd`).length;
@@ -167,5 +197,6 @@ async function rest(agent: Agent): Promise<Rest> {
     rssMiB: Math.round(Number(rss) / 1024),
     zombies: zombiesOf(agent.pid),
     children: workers(agent).length,
+    fifos: readdirSync(join(agent.stateDir, "output")).length,
   };
 }

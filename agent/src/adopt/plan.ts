@@ -3,15 +3,13 @@
  * what runs. From there to the one of the file it is a reload like any other. Pure.
  */
 import { diffConfig } from "../config/diff.ts";
+import { isPlugin } from "../config/plugin-name.ts";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
 import { withCopied } from "../journal/copied-env.ts";
 import type { SocketMemory } from "../journal/records.ts";
 import type { WatcherEntry } from "../journal/table.ts";
 import type { SocketReturn } from "./sockets.ts";
 import type { Finding, ProcessFact } from "./survey.ts";
-
-/** The processes of these start anew with each agent: they live by talking to it. */
-export const PLUGIN = "plugin:";
 
 /** How processes are ended that no watcher is known of. */
 const PLAIN_STOP: StopRules = { stopSignal: 15, gracefulTimeoutS: 30, stopChildren: false };
@@ -67,7 +65,7 @@ export function planAdoption(
 ): AdoptionPlan {
   const whyNot = (finding: Finding, pid: number): string | null => {
     if (isRefused) return "--no-adopt";
-    if (finding.name.startsWith(PLUGIN)) return "a plugin begins anew with circusd";
+    if (isPlugin(finding.name)) return "a plugin begins anew with circusd";
     const { memory, reason } = sockets.withheld.find(({ holders }) => holders.includes(pid)) ?? {};
     return memory === undefined ? null : `its socket '${memory.name}' cannot be taken over: ${reason ?? ""}`;
   };
@@ -113,7 +111,7 @@ function renewed(entry: WatcherEntry, like: WatcherConfig | null, ownEnv: OwnEnv
 
 /** Whose past counts. One that the file has no more goes on only to be stopped as a reload would. */
 function isHeir({ name, entry, living, gone }: Finding, next: AgentConfig): boolean {
-  if (name.startsWith(PLUGIN)) return false;
+  if (isPlugin(name)) return false;
   if (!entry.isAdded && !next.watchers.some((watcher) => watcher.name === name)) return living.length > 0;
   return entry.isAdded || entry.memory !== null || living.length + gone.length > 0;
 }

@@ -43,6 +43,8 @@ export interface Foundation extends AsyncDisposable {
   readonly ended: readonly Ended[];
   /** Processes go on serving the sockets: their files stay when all is closed. */
   leaveSockets(): void;
+  /** Closes all before anything was started; whom an agent before us left goes on serving the sockets. */
+  abandon(): Promise<void>;
 }
 
 /** How an agent takes the place of another one. */
@@ -88,6 +90,10 @@ export async function layFoundation(
     inheritance?.[Symbol.dispose]();
     stateDir?.[Symbol.dispose]();
   };
+  const abandon = async (): Promise<void> => {
+    isLeft = (inheritance?.plan.heirs.size ?? 0) > 0;
+    await close();
+  };
   try {
     // What another circusd on the same file has comes first: its name makes the clearest message.
     stateDir = openStateDir(config, succession.keepsState ?? false, log);
@@ -110,11 +116,11 @@ export async function layFoundation(
       leaveSockets: () => {
         isLeft = true;
       },
+      abandon,
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
-    isLeft = (inheritance?.plan.heirs.size ?? 0) > 0; // whoever lives still serves them
-    await close();
+    await abandon();
     throw error;
   }
 }

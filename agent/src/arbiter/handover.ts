@@ -3,8 +3,8 @@ import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { Ended } from "../adopt/ending.ts";
 import type { Inheritance } from "../adopt/inheritance.ts";
 import { legacyOf } from "../adopt/legacy.ts";
-import { PLUGIN } from "../adopt/plan.ts";
 import type { Finding } from "../adopt/survey.ts";
+import { isPlugin } from "../config/plugin-name.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Cause, WatcherControl } from "../watcher/api.ts";
 import type { Legacy } from "../watcher/state.ts";
@@ -71,7 +71,7 @@ export async function leaveAll(
   bus: EventBus,
   log: Logger,
 ): Promise<void> {
-  const plugins = watchers.all().filter(({ config }) => config.name.startsWith(PLUGIN));
+  const plugins = watchers.all().filter(({ config }) => isPlugin(config.name));
   await orders.stop(plugins, cause).catch((error: unknown) => {
     log.error("a plugin did not stop", { reason: reasonOf(error) });
   });

@@ -6,6 +6,7 @@
 import type { SocketConfig } from "../sockets/types.ts";
 import type { HealthcheckConfig, Lifecycle } from "./lifecycle.ts";
 import { ownSocketNames } from "./own-sockets.ts";
+import { isPlugin } from "./plugin-name.ts";
 import type { AgentConfig, CircusSection, FleetConfig, WatcherConfig } from "./types.ts";
 import { variablePaths } from "./variables.ts";
 
@@ -155,7 +156,7 @@ export function diffConfig(running: Running, next: Running): ConfigPlan {
   const watchers = diffWatchers(running, next, sockets);
   // A plugin's command line has the endpoints, which the agent does not change in this life.
   const isMoved = circusKeys.some((field) => field === "endpoint" || field === "pubsubEndpoint");
-  const isMisled = ({ name }: WatcherChange): boolean => isMoved && name.startsWith("plugin:");
+  const isMisled = ({ name }: WatcherChange): boolean => isMoved && isPlugin(name);
   return {
     circus: { ...running.circus, ...pick(next.circus, circusKeys.filter(isLive)) },
     applied: circusKeys.filter(isLive).map((field) => CIRCUS[field][0]),

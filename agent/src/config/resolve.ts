@@ -7,6 +7,7 @@ import { readEnv } from "./environment.ts";
 import { findKey, type SectionKind } from "./keys.ts";
 import { checkDependencies } from "./lifecycle.ts";
 import type { Entry, ParsedFile } from "./lines.ts";
+import { isPlugin, PLUGIN_PREFIX } from "./plugin-name.ts";
 import { SectionReader } from "./reader.ts";
 import { resolveCircus } from "./resolve-circus.ts";
 import { resolveFleet } from "./resolve-fleet.ts";
@@ -28,7 +29,7 @@ export interface ResolveContext {
 
 const KINDS: readonly SectionKind[] = ["circus", "watcher", "socket", "fleet"];
 const TITLES = ["circus", "fleet", "env"];
-const PREFIXES = ["watcher:", "socket:", "plugin:", "env:"];
+const PREFIXES = ["watcher:", "socket:", PLUGIN_PREFIX, "env:"];
 
 /** @param files the main file, then its includes; an earlier definition beats a later one. */
 export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): LoadResult {
@@ -52,7 +53,7 @@ export function resolve(files: readonly ParsedFile[], ctx: ResolveContext): Load
     else if (name.startsWith("watcher:")) watcherSections.push(section);
     else if (name.startsWith("socket:")) {
       sockets.push(resolveSocket(read("socket", section), name.slice(name.lastIndexOf("socket:") + 7).toLowerCase()));
-    } else if (name.startsWith("plugin:")) pluginSections.push(section);
+    } else if (isPlugin(name)) pluginSections.push(section);
     else if (name !== "env" && !name.startsWith("env:")) diagnostics.push(unknownSection(section));
   }
   const circus = resolveCircus(read("circus", circusSection));

@@ -96,6 +96,18 @@ describe("set", () => {
     expect(set({ stderr_stream: { class: "FileStream", filename: "/e" } })).toMatchObject({ needsReload: true });
   });
 
+  it("refuses an option that its class does not have, also one that comes with it", () => {
+    const reason = (options: Record<string, unknown>) => (set(options) as { readonly reason?: string }).reason;
+    expect(reason({ "stdout_stream.filenam": "/g" })).toBe(
+      "stdout_stream.filenam: TimedRotatingFileStream has no such option; did you mean 'filename'?",
+    );
+    expect(reason({ "stdout_stream.max_bytes": 5 })).toBe(
+      "stdout_stream.max_bytes: no effect with TimedRotatingFileStream",
+    );
+    expect(reason({ "stdout_stream.max_bytes": 5, "stdout_stream.class": "FileStream" })).toBeUndefined();
+    expect(reason({ "stdout_stream.refresh_time": "1" })).toBeUndefined();
+  });
+
   it("refuses what is no stream, with nothing applied", () => {
     const refused = { kind: "refused", code: "message" };
     expect(set({ "stdout_stream.max_bytes": 5, "stdout_stream.class": "Nope" })).toMatchObject(refused);

@@ -93,7 +93,7 @@ export function resolveStream(options: Readonly<Record<string, unknown>>): Resol
   const name = classOf(reader);
   if (name === null) return { stream: null, problems: reader.problems };
   const known = OPTIONS[name];
-  reader.checkNames(name, known);
+  reader.checkNames(name);
   const has = (option: string): boolean => known.includes(option);
   const filename = has("filename") ? reader.text("filename") : null;
   if (has("filename") && filename === null) reader.warn(null, "it has no 'filename': a temporary file is used");
@@ -114,6 +114,15 @@ export function resolveStream(options: Readonly<Record<string, unknown>>): Resol
   };
   const isRefused = reader.problems.some(({ severity }) => severity === "error");
   return { stream: isRefused ? null : stream, problems: reader.problems };
+}
+
+/** Why one option does nothing in a stream of that class; null: it does something. */
+export function uselessOption(name: StreamClass, option: string): string | null {
+  const known = OPTIONS[name];
+  if (option === "class" || known.includes(option) || IGNORED.includes(option)) return null;
+  if (Object.values(OPTIONS).some((options) => options.includes(option))) return `no effect with ${name}`;
+  const near = nearest(option, known);
+  return `${name} has no such option${near === null ? "" : `; did you mean '${near}'?`}`;
 }
 
 /** The one line for whoever sent it; null where all is well. */
@@ -188,13 +197,10 @@ class OptionReader {
     this.problems.push({ option, severity: "warning", problem });
   }
 
-  checkNames(name: StreamClass, known: readonly string[]): void {
-    const all = new Set(Object.values(OPTIONS).flat());
+  checkNames(name: StreamClass): void {
     for (const option of Object.keys(this.#options)) {
-      if (option === "class" || known.includes(option) || IGNORED.includes(option)) continue;
-      const near = all.has(option) ? null : nearest(option, known);
-      const hint = near === null ? "" : `; did you mean '${near}'?`;
-      this.warn(option, all.has(option) ? `no effect with ${name}` : `${name} has no such option${hint}`);
+      const problem = uselessOption(name, option);
+      if (problem !== null) this.warn(option, problem);
     }
   }
 

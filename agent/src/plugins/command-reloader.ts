@@ -1,6 +1,7 @@
 /** Restarts a watcher when the program of its command changes (CommandReloader, reference §9.2). */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
+import { isPlugin } from "../config/plugin-name.ts";
 import { findExecutable } from "../process/executable.ts";
 import type { BuiltinOptions } from "./catalog.ts";
 import type { PluginHost } from "./host.ts";
@@ -11,7 +12,7 @@ export async function run(host: PluginHost, { loopRateS }: BuiltinOptions<"comma
   const look = async (): Promise<void> => {
     const looks: Look[] = [];
     for (const [watcher, status] of Object.entries(await host.client.statuses())) {
-      if (watcher.toLowerCase().startsWith("plugin:")) continue;
+      if (isPlugin(watcher.toLowerCase())) continue;
       const files = filesOf(await host.client.options(watcher)).map(fingerprint);
       looks.push({ watcher, files, isRunning: status === "active" });
     }

@@ -1,11 +1,12 @@
 /** The gauges of FullStats (reference §9.2). Pure. */
+import { isPlugin } from "../config/plugin-name.ts";
 import { gauge, type Metric } from "./metrics.ts";
 import { known, samplesOf } from "./statistics.ts";
 
 /** @param infos of a reply to `stats`: watcher → pid → record */
 export function fullStats(infos: Readonly<Record<string, unknown>>): readonly Metric[] {
   return Object.entries(infos)
-    .filter(([watcher]) => !watcher.startsWith("plugin:"))
+    .filter(([watcher]) => !isPlugin(watcher))
     .flatMap(([watcher, info]) => {
       const samples = samplesOf(info);
       const bucket = (name: string) => `_stats.${watcher}.${name}`;

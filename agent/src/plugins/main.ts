@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { CIRCUS_VERSION, isCircusError, LOG_LEVELS, reasonOf } from "@circus-cluster/proto";
 import { parseLogOutput } from "../config/log-output.ts";
+import { isPlugin, PLUGIN_PREFIX } from "../config/plugin-name.ts";
 import { openLog } from "../log/logger.ts";
 import { BUILTIN_CLASSES, type BuiltinId, type BuiltinOptions, builtinOf, readBuiltin } from "./catalog.ts";
 import { PluginHost } from "./host.ts";
@@ -98,8 +99,8 @@ async function start(className: string, values: Words["values"]): Promise<number
   if (problems.length > 0) return 1;
   try {
     using log = openLog({ level, target: output.target });
-    const name = raw.get("name") ?? `plugin:${id}`;
-    process.title = `circus-plugin ${name.replace(/^plugin:/, "")}`;
+    const name = raw.get("name") ?? `${PLUGIN_PREFIX}${id}`;
+    process.title = `circus-plugin ${name.slice(isPlugin(name) ? PLUGIN_PREFIX.length : 0)}`;
     const logger = log.logger.child({ plugin: name });
     if (!active) {
       logger.info("not active");

@@ -1,5 +1,6 @@
 /** Which processes have been silent for too long (reference §9.6, D17). Pure. */
 import { parseSignal } from "@circus-cluster/proto";
+import { isPlugin } from "../config/plugin-name.ts";
 import type { OptionReader } from "./options.ts";
 import { pythonRegex } from "./python-regex.ts";
 
@@ -70,7 +71,7 @@ export function watchdog(state: WatchdogState, input: WatchdogInput, nowMs: numb
     case "appeared": {
       const { watcher, pid } = input;
       // Plugins send no messages, and this one would be the first to fall to its own `.*`.
-      if (!state.has(pid) && !watcher.startsWith("plugin:") && options.watchers.test(watcher)) {
+      if (!state.has(pid) && !isPlugin(watcher) && options.watchers.test(watcher)) {
         next.set(pid, { watcher, heardMs: nowMs });
       }
       return { state: next, kills: [] };

@@ -6,12 +6,12 @@
  * J2  A `stop` does not wait: it overtakes the job and every queued command that would start something.
  * J3  A `kill` does not queue: it is the help against a process that hangs.
  * J4  What changes the configuration does not wait behind a start that is stalled: it may be the help. A reload does not
- *     either: it is refused.
+ *     either, nor a restart behind a start that may never end: they are refused.
  */
 import { begin } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";
 import { askLate, finish, raise, refuse } from "./job.ts";
-import { count, isStalled, missing, wanted } from "./reconcile.ts";
+import { count, isEndless, isStalled, missing, wanted } from "./reconcile.ts";
 import {
   type Command,
   isLive,
@@ -117,7 +117,7 @@ export function advance(turn: Turn): boolean {
     return true;
   }
   if (state.job === null) return hasRunOut(state) ? lowered(turn) : beginNext(turn);
-  return changeStalled(turn, state.job) || refuseReloads(turn) || settleJob(turn, state.job);
+  return changeStalled(turn, state.job) || refuseRenewals(turn) || settleJob(turn, state.job);
 }
 
 const CHANGES: ReadonlySet<Command["kind"]> = new Set(["set", "configure", "resize", "resize_by"]);
@@ -135,15 +135,23 @@ function changeStalled(turn: Turn, job: Job): boolean {
   return true;
 }
 
-/** J4. Who asks for one would wait as long as the start does: maybe for ever. */
-function refuseReloads(turn: Turn): boolean {
+/**
+ * J4. Who asks for one would wait as long as the start does: maybe for ever. A restart that only asks for processes newer
+ * than some waits: that start makes them.
+ */
+function refuseRenewals(turn: Turn): boolean {
   const { state } = turn;
-  const reloads = isStalled(state) ? state.queue.filter(({ command }) => command.kind === "reload") : [];
-  if (reloads.length === 0) return false;
+  if (!isStalled(state)) return false;
+  const isVain = ({ command }: Request): boolean =>
+    command.kind === "reload" || (command.kind === "restart" && command.newerThan === null && isEndless(state));
+  const renewals = state.queue.filter(isVain);
+  if (renewals.length === 0) return false;
   const why = reasonOf(state);
-  const reason = `there is nothing to reload, it is still starting${why === null ? "" : `: ${why}`}`;
-  for (const { ticket } of reloads) turn.reply(ticket, { kind: "refused", code: "failed", reason });
-  turn.patch({ queue: state.queue.filter((waiting) => !reloads.includes(waiting)) });
+  for (const { ticket, command } of renewals) {
+    const reason = `there is nothing to ${command.kind}, it is still starting${why === null ? "" : `: ${why}`}`;
+    turn.reply(ticket, { kind: "refused", code: "failed", reason });
+  }
+  turn.patch({ queue: state.queue.filter((waiting) => !isVain(waiting)) });
   return true;
 }
 

@@ -1,7 +1,7 @@
 /** What `set` does to a watcher's configuration (reference §5.6, "set"). Pure. */
 import { type ErrorCode, isRlimitName } from "@circus-cluster/proto";
 import { changeHooks } from "../config/hooks.ts";
-import { resolveStream, streamRefusal } from "../config/streams.ts";
+import { resolveStream, streamRefusal, uselessOption } from "../config/streams.ts";
 import type { WatcherConfig } from "../config/types.ts";
 
 /** Where each plain option of the wire lives in the configuration; {@link FAMILIES} has the others. */
@@ -112,6 +112,10 @@ export function applyOptions(config: WatcherConfig, options: Readonly<Record<str
     needsReload ||= isForNewOnes(config, key);
     next = { ...next, ...changes };
   }
+  for (const key of Object.keys(options)) {
+    const problem = streamProblem(next, key);
+    if (problem !== null) return { kind: "refused", code: "message", reason: problem };
+  }
   if (next.singleton && next.numprocesses > 1) return { kind: "refused", code: "conflict", reason: SINGLETON_TEXT };
   return { kind: "applied", config: next, needsReload };
 }
@@ -136,6 +140,15 @@ export function isStreamOption(key: string): boolean {
 
 function streamField(key: string): "stdoutStream" | "stderrStream" {
   return key.startsWith("stdout") ? "stdoutStream" : "stderrStream";
+}
+
+/** Why a single option of a stream changed nothing, which its class may say that was set after it. */
+function streamProblem(after: WatcherConfig, key: string): string | null {
+  const [, option] = key.split(/\.(.*)/s);
+  const stream = isStreamOption(key) ? after[streamField(key)] : null;
+  if (stream === null || option === undefined) return null;
+  const problem = uselessOption(stream.class, option);
+  return problem === null ? null : `${key}: ${problem}`;
 }
 
 /** `stdout_stream` replaces all, `stdout_stream.K` one option: the class stays (D12, D14). */

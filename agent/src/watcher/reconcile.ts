@@ -101,6 +101,11 @@ export function isStalled(state: WatcherState): boolean {
   return isUnasked || spawnFailures > 0 || isWaiting(state);
 }
 
+/** A start that is stalled, with nothing that ends its attempts. */
+export function isEndless(state: WatcherState): boolean {
+  return isStalled(state) && (state.isUnasked || isWaiting(state) || state.config.maxRetry < 0);
+}
+
 /** New processes beside the old ones, and beside some that are still on their way out since before: these first. */
 function isCrowded(state: WatcherState): boolean {
   const { goal, processes, config } = state;

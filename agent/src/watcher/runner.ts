@@ -10,6 +10,7 @@ import type {
   HealthWatch,
   HookRequest,
   Inherited,
+  ProcessExit,
   SpawnResult,
   Stats,
   TimerHandle,
@@ -91,11 +92,7 @@ export class WatcherRunner {
     const { config, processes } = this.state;
     const process = processes.find((one) => isLive(one) && one.pid === pid);
     if (process === undefined || !isLive(process)) return;
-    this.#deps.attend(inherited, config, ({ code, signal }) => {
-      this.#checks.get(pid)?.close();
-      this.#checks.delete(pid);
-      this.feed({ kind: "exited", wid, pid, code, signal });
-    });
+    this.#deps.attend(inherited, config, (exit) => this.#exited(wid, pid, exit));
     if (notify === null && config.lifecycle.healthcheck?.probe.type === "notify") return;
     try {
       const health = this.#deps.watchHealth(config, wid, notify ?? undefined);
@@ -209,11 +206,9 @@ export class WatcherRunner {
     const withHealth = health === null ? config : { ...config, env: { ...config.env, ...health.env } };
     let result: SpawnResult;
     try {
-      result = this.#deps.spawn({ config: withHealth, wid }, ({ code, signal }) => {
-        this.#checks.get(pid)?.close();
-        this.#checks.delete(pid);
+      result = this.#deps.spawn({ config: withHealth, wid }, (exit) => {
         health?.close();
-        this.feed({ kind: "exited", wid, pid, code, signal });
+        this.#exited(wid, pid, exit);
       });
     } catch (error) {
       health?.close();
@@ -229,6 +224,16 @@ export class WatcherRunner {
     if (health !== null) this.#check(health, wid, pid);
   }
 
+  #exited(wid: number, pid: number, { code, signal }: ProcessExit): void {
+    this.#endCheck(pid);
+    this.feed({ kind: "exited", wid, pid, code, signal });
+  }
+
+  #endCheck(pid: number): void {
+    this.#checks.get(pid)?.close();
+    this.#checks.delete(pid);
+  }
+
   #check(health: HealthWatch, wid: number, pid: number, sofar?: HealthSoFar): void {
     this.#checks.set(pid, health);
     health.begin(pid, (ailment) => this.feed({ kind: "health_changed", wid, pid, ailment }), sofar);
@@ -242,8 +247,7 @@ export class WatcherRunner {
     const { healthcheck } = config.lifecycle;
     if (healthcheck?.probe.type === "notify") return;
     for (const { wid, pid } of processes.filter(isLive)) {
-      this.#checks.get(pid)?.close();
-      this.#checks.delete(pid);
+      this.#endCheck(pid);
       queueMicrotask(() => {
         if (this.#isAbandoned || !this.state.processes.some((process) => isLive(process) && process.pid === pid))
           return;

@@ -320,6 +320,26 @@ describe("a spawn that fails (reference §2.5, design §3)", () => {
     expect(reason(reload.value)).toMatch(/^there is nothing to reload, it is still starting: .*cannot run/);
   });
 
+  it("refuses a restart of what may never run, with the reason, but not one that the start itself fulfils", async () => {
+    const world = new World({ cmd: "nosuch", maxRetry: -1 });
+    const start = world.ask((w) => w.start(NOBODY));
+    const restart = world.ask((w) => w.restart(NOBODY, null));
+    const newer = world.ask((w) => w.restart(NOBODY, 1));
+    await world.pass(10);
+    expect([start.state, restart.state, newer.state]).toEqual(["waiting", "refused", "waiting"]);
+    expect(reason(restart.value)).toMatch(/^there is nothing to restart, it is still starting: .*cannot run/);
+  });
+
+  it("lets a restart wait for a start whose attempts end", async () => {
+    const world = new World({ cmd: "nosuch", maxRetry: 3 });
+    const start = world.ask((w) => w.start(NOBODY));
+    const restart = world.ask((w) => w.restart(NOBODY, null));
+    await world.pass(10);
+    expect([start.state, restart.state]).toEqual(["waiting", "waiting"]);
+    await world.pass(60_000);
+    expect([start.state, restart.state]).toEqual(["refused", "refused"]);
+  });
+
   it("is helped by a new command, which takes effect at once (max_retry = -1)", async () => {
     const world = new World({ cmd: "nosuch", maxRetry: -1 });
     const start = world.ask((w) => w.start(NOBODY));
