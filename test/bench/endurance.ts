@@ -5,7 +5,7 @@ import { fuzz } from "../support/fuzz.ts";
 
 const SPAWNS = Number(process.env["ENDURANCE_SPAWNS"] ?? 20_000);
 /** Half of them show how much it needs. */
-const RESTS = 10;
+const RESTS = 20;
 const MESSAGES = Number(process.env["ENDURANCE_MESSAGES"] ?? 200_000);
 const seed = Number(process.env["ENDURANCE_SEED"] ?? Date.now() % 1_000_000);
 

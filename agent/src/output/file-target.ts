@@ -33,8 +33,8 @@ const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | cons
 const MODE = 0o666;
 /** After a rotation that failed the file goes on growing for so long. */
 const ROTATE_PAUSE_MS = 10_000;
-/** So much is written at once, where it may be. */
-const NOW_BYTES_MAX = 64 * 1024;
+/** So much is written at once, where it may be: what one read can bring. */
+const NOW_BYTES_MAX = 1024 * 1024;
 /** A disk that took so long (and it was not just the CPU that was busy) is left to other threads for a while. */
 const SLOW_MS = 100;
 const SLOW_PAUSE_MS = 5000;

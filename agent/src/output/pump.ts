@@ -10,8 +10,8 @@ import type { Sink, Target } from "./sink.ts";
 /** Waiting bytes at which readers are to pause, and at which they go on. */
 const FULL_BYTES = 2 * 1024 * 1024;
 const READY_BYTES = 512 * 1024;
-/** Small pieces are joined up to this. */
-const BATCH_BYTES = 512 * 1024;
+/** Small pieces are joined up to this: a copy costs less than a write of its own, but not of a large one. */
+const BATCH_BYTES = 64 * 1024;
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 2000;

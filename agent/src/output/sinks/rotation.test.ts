@@ -275,7 +275,7 @@ describe("FileTarget.writeNow", () => {
     const { dev } = statSync(dir);
     const target = now(path, dev);
     expect(target.writeNow(Buffer.from("one\n"))).toBe(4);
-    expect(target.writeNow(Buffer.alloc(1024 * 1024))).toBe(0);
+    expect(target.writeNow(Buffer.alloc(1024 * 1024 + 1))).toBe(0);
     renameSync(path, `${path}.moved`);
     expect(target.writeNow(Buffer.from("two\n"))).toBe(0);
     await target.write(Buffer.from("two\n"));
