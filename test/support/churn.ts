@@ -170,16 +170,16 @@ function workers(agent: Agent): readonly ProcessInfo[] {
  */
 async function wakeHooks(agent: Agent): Promise<void> {
   const isUp = async (): Promise<boolean> => {
-    await agent.call("set", { name: "hooked", options: { numprocesses: 2 }, waiting: true }, 30_000);
+    await agent.call("set", { name: "hooked", options: { numprocesses: 2 }, waiting: true }, ANSWER_MS);
     // One in seven of their answers is a no.
-    return (await agent.call("start", { name: "hooked", waiting: true }, 30_000))["status"] === "ok";
+    return (await agent.call("start", { name: "hooked", waiting: true }, ANSWER_MS))["status"] === "ok";
   };
-  await waitFor(isUp, { what: "hooks that say yes", deadlineMs: 60_000 });
+  await waitFor(isUp, { what: "hooks that say yes", deadlineMs: 2 * ANSWER_MS });
 }
 
 async function rest(agent: Agent): Promise<Rest> {
   await wakeHooks(agent);
-  await agent.call("stop", { waiting: true }, 60_000);
+  await agent.call("stop", { waiting: true }, ANSWER_MS);
   const path = `/proc/${agent.pid}`;
   const count = (): number => readdirSync(`${path}/fd`).length;
   // What ends just now is seen for a moment yet: processes, connections of the calls, the wait for notify sockets.
