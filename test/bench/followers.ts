@@ -7,8 +7,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "../support/ports.ts";
 import { childrenOf, quantile, type Row, ratio, table, until } from "./measure.ts";
-import { cleanEnv, ended, freePort } from "./supervisors.ts";
+import { cleanEnv, ended } from "./supervisors.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
 const MEASURED_MS = 4000;
