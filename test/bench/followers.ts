@@ -19,6 +19,8 @@ const SLOW_MS = 100;
 
 interface Outcome {
   readonly perSecond: number;
+  /** CPU time of the agent for each MB, ms: what counts where others have the machine too. */
+  readonly cpuMs: number;
   readonly agentBytes: number;
 }
 
@@ -48,36 +50,54 @@ export async function benchFollowers(dir: string, ours: string): Promise<string>
   );
   const agent = spawn(ours, [ini], { env: cleanEnv(), stdio: "ignore" });
   const pid = agent.pid ?? 0;
-  const worker = await until("the worker", 30_000, () => childrenOf(pid)[0]);
+  try {
+    // The launcher has children of its own for a moment.
+    const isWorker = (child: number): boolean => /^yes\0/.test(readIfThere(`/proc/${child}/cmdline`));
+    const worker = await until("the worker", 30_000, () => childrenOf(pid).find(isWorker));
+    return await compare(pid, worker, join(dirname(ours), "circusctl"), String(endpoint));
+  } finally {
+    await ended(agent);
+  }
+}
+
+async function compare(pid: number, worker: number, circusctl: string, endpoint: string): Promise<string> {
   const outcomes = new Map<string, Outcome[]>();
   const notes: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     for (const { name, read } of READERS) {
       console.error(`followers, round ${round + 1}: ${name}`);
-      const child = read === null ? null : follow(join(dirname(ours), "circusctl"), String(endpoint), notes);
+      const child = read === null ? null : follow(circusctl, endpoint, notes);
       await delay(SETTLE_MS);
       if (child !== null) read?.(child);
-      const [begunMs, before] = [performance.now(), written(worker)];
+      const [begunMs, before, cpuBefore] = [performance.now(), written(worker), cpuMsOf(pid)];
       await delay(MEASURED_MS);
-      const perSecond = ((written(worker) - before) / (performance.now() - begunMs)) * 1000;
-      outcomes.set(name, [...(outcomes.get(name) ?? []), { perSecond, agentBytes: residentBytes(pid) }]);
+      const bytes = written(worker) - before;
+      const outcome: Outcome = {
+        perSecond: (bytes / (performance.now() - begunMs)) * 1000,
+        cpuMs: (cpuMsOf(pid) - cpuBefore) / (bytes / 1e6),
+        agentBytes: residentBytes(pid),
+      };
+      outcomes.set(name, [...(outcomes.get(name) ?? []), outcome]);
       child?.kill("SIGCONT");
       child?.stdout?.resume();
       await delay(SLOW_MS * 5);
       if (child !== null) await ended(child);
     }
   }
-  await ended(agent);
   const median = (values: readonly number[]): number => quantile(values, 0.5);
   const without = median((outcomes.get("nobody follows") ?? []).map(({ perSecond }) => perSecond));
   const rows = [...outcomes].map(([name, all]): Row => {
     const perSecond = median(all.map((one) => one.perSecond));
+    const cpuMs = median(all.map((one) => one.cpuMs));
     const memory = Math.max(...all.map(({ agentBytes }) => agentBytes)) / 2 ** 20;
-    return { name, cells: [(perSecond / 1e6).toFixed(1), ratio(perSecond, without), memory.toFixed(0)] };
+    return {
+      name,
+      cells: [(perSecond / 1e6).toFixed(1), ratio(perSecond, without), cpuMs.toFixed(2), memory.toFixed(0)],
+    };
   });
   const text = table(
     `a worker that writes as fast as it can, and who follows it (${ROUNDS} rounds)`,
-    ["MB/s", "to nobody", "agent MiB"],
+    ["MB/s", "to nobody", "agent ms/MB", "agent MiB"],
     rows,
   );
   return `${text}\nnotices: ${notes.length}, such as "${notes.at(-1) ?? "none"}"`;
@@ -98,8 +118,23 @@ async function readSlowly({ stdout, exitCode }: ChildProcess): Promise<void> {
   }
 }
 
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 function written(pid: number): number {
   return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
+}
+
+/** The kernel counts in steps of 10 ms. */
+function cpuMsOf(pid: number): number {
+  const [, ...fields] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
+  const numbers = fields.join(") ").split(" ");
+  return (Number(numbers[11]) + Number(numbers[12])) * 10;
 }
 
 function residentBytes(pid: number): number {

@@ -50,6 +50,7 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
   await waitFor(async () => (await newest()) > begun + 5, { what: "new lines", deadlineMs: 60_000 });
   await desk.picture("web-logs");
   await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText(/paused, /).waitFor({ timeout: 60_000 });
   const held = await log.textContent();
   await page.getByText(/paused, \d\d+ new lines/).waitFor({ timeout: 60_000 });
   expect(await log.textContent()).toBe(held);

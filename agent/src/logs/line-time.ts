@@ -5,7 +5,7 @@
 import type { Millis } from "@circus-cluster/proto";
 import { COMPOUND, DAYS, MONTHS } from "../output/strftime.ts";
 
-export interface ReadLine {
+interface ReadLine {
   readonly time: Millis | null;
   readonly pid: number | null;
   /** Without what was read of it. */

@@ -41,9 +41,9 @@ describe("LogQueue", () => {
 
   it("cuts a very long line, and says so", () => {
     const queue = new LogQueue(200_000);
-    queue.push(chunk(`${"é".repeat(20_000)}\n`));
+    queue.push(chunk(`${"é".repeat(40_000)}\n`));
     const [line] = texts(queue.take(1e6).lines);
-    expect(line).toBe(`${"é".repeat(16_384)} … (7232 bytes more)`);
+    expect(line).toBe(`${"é".repeat(32_768)} … (7232 characters more)`);
   });
 
   it("never loses a line without counting it, and stays within its bound", () => {

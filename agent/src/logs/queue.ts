@@ -3,7 +3,7 @@
  * counted. Chunks are kept as they were read; lines are made of them when they are asked for. Pure.
  */
 import type { LogLine, LogStream, Millis } from "@circus-cluster/proto";
-import { textOf } from "./text.ts";
+import { cutText } from "./text.ts";
 
 /** Whole lines of one process, as they were read; the last may be unfinished. */
 export interface LogChunk {
@@ -22,10 +22,15 @@ export interface TakenLines {
 }
 
 const NEWLINE = 0x0a;
+const decoder = new TextDecoder();
 /** What a chunk costs besides its bytes. */
 const CHUNK_BYTES = 256;
 /** What a line costs in an answer besides its bytes. */
 const LINE_BYTES = 96;
+/** Made into lines at once: thousands of empty ones must not pass the bound unseen. */
+const SLICE_BYTES = 1024;
+/** Shorter lines are counted byte by byte, longer ones by a search. */
+const SHORT_BYTES = 24;
 
 export class LogQueue {
   readonly #bytesMax: number;
@@ -65,16 +70,25 @@ export class LogQueue {
     for (let used = 0; used < bytesMax; ) {
       const [chunk] = this.#chunks;
       if (chunk === undefined) break;
-      const { bytes, stream, pid, time } = chunk;
-      const found = bytes.indexOf(NEWLINE, this.#from);
-      const end = found < 0 ? bytes.length : found;
-      const line = textOf(bytes.subarray(this.#from, end));
-      lines.push({ stream, pid, time, line });
-      used += Math.min(end - this.#from, line.length * 3) + LINE_BYTES;
-      this.#from = end + 1;
-      if (this.#from >= bytes.length) this.#shift();
+      const { stream, pid, time } = chunk;
+      for (const line of this.#texts(chunk, Math.min(SLICE_BYTES, bytesMax - used))) {
+        lines.push({ stream, pid, time, line });
+        used += line.length + LINE_BYTES;
+      }
     }
     return { lines, leftOut };
+  }
+
+  /** Lines of the first chunk, about so many bytes of it, at least one; decoded at once, which is far cheaper. */
+  #texts({ bytes }: LogChunk, bytesMax: number): readonly string[] {
+    const from = this.#from;
+    const newline = bytes.length - from <= bytesMax ? -1 : bytes.indexOf(NEWLINE, from + bytesMax);
+    const end = newline < 0 ? bytes.length : newline + 1;
+    const isEnded = bytes[end - 1] === NEWLINE;
+    this.#from = end;
+    if (end >= bytes.length) this.#shift();
+    const text = decoder.decode(bytes.subarray(from, isEnded ? end - 1 : end));
+    return text.split("\n").map(cutText);
   }
 
   #drop(): void {
@@ -104,6 +118,15 @@ export class LogQueue {
 /** A last one that is not ended counts, too. */
 function linesIn(bytes: Uint8Array, from: number, to: number): number {
   let lines = 0;
-  for (let at = from; at < to; at++) if (bytes[at] === NEWLINE) lines++;
+  let at = from;
+  while (at < to && (lines < 64 || at - from > lines * SHORT_BYTES)) {
+    const newline = bytes.indexOf(NEWLINE, at);
+    if (newline < 0 || newline >= to) at = to;
+    else {
+      lines++;
+      at = newline + 1;
+    }
+  }
+  for (; at < to; at++) if (bytes[at] === NEWLINE) lines++;
   return to > from && bytes[to - 1] !== NEWLINE ? lines + 1 : lines;
 }

@@ -11,3 +11,9 @@ export function textOf(bytes: Uint8Array, cutBytes = 0): string {
   const text = decoder.decode(more === 0 ? bytes : bytes.subarray(0, LINE_BYTES_MAX));
   return more === 0 ? text : `${text} … (${more} bytes more)`;
 }
+
+/** A line as text already: cut by characters. */
+export function cutText(line: string): string {
+  const more = line.length - LINE_BYTES_MAX;
+  return more <= 0 ? line : `${line.slice(0, LINE_BYTES_MAX)} … (${more} characters more)`;
+}

@@ -129,7 +129,7 @@ function moved(state: FleetTop, by: number): FleetTop {
   return { ...state, selected: row === undefined ? null : keyOf(row) };
 }
 
-export function keyOf({ host, watcher }: FleetRow): string {
+function keyOf({ host, watcher }: FleetRow): string {
   return `${host} ${watcher ?? ""}`;
 }
 
