@@ -17,7 +17,7 @@ import {
 } from "@circus-cluster/proto";
 import { budgetProblem, type Descriptors } from "./arbiter/descriptor-budget.ts";
 import { type Foundation, layFoundation, type Succession } from "./arbiter/foundation.ts";
-import { adoptAll, leaveAll, tellEnded } from "./arbiter/handover.ts";
+import { adoptAll, leaveAll, tellEnded, tellSwept, untilNoneIsBetween } from "./arbiter/handover.ts";
 import { Intents } from "./arbiter/intents.ts";
 import { addWatcher, checkIsRemovable, checkNameIsFree, removeWatcher } from "./arbiter/membership.ts";
 import { serveNumbers, usageOf } from "./arbiter/numbers.ts";
@@ -194,6 +194,7 @@ export class Arbiter implements AgentView {
     serveNumbers(this.#foundation, this, () => this.#fleetDoor?.isConnected === true);
     this.log.info("circusd started", { endpoint: this.config.circus.endpoint, watchers: this.watchers().length });
     tellEnded(ended, this.bus);
+    tellSwept(inheritance.swept, this.bus, this.log);
     const carried = adoptAll(inheritance, this.#watchers, this.bus, this.log);
     // Each failure is logged by its watcher.
     this.#intents.tell(this.watchers().map((watcher) => watcher.config.name));
@@ -361,6 +362,7 @@ export class Arbiter implements AgentView {
   /** Settles when all watchers are stopped, or left, so that whoever waits is answered before the doors close. */
   async #stopAndClose(cause: Cause, leavesWorkers: boolean): Promise<void> {
     if (this.#end?.kind === "quit") this.#options.manager?.stopping();
+    if (leavesWorkers) await untilNoneIsBetween(this.#watchers);
     this.#orders.close();
     this.#watchers.closeDemand();
     if (leavesWorkers) {

@@ -18,7 +18,7 @@ import { lookAt, spawnedBy } from "./look.ts";
 import { type AdoptionPlan, planAdoption } from "./plan.ts";
 import { AdoptedProcesses } from "./processes.ts";
 import { type SocketReturn, takeSockets } from "./sockets.ts";
-import { type Gone, type Living, type ProcessFact, strangers, survey } from "./survey.ts";
+import { type Gone, type Living, type ProcessFact, type SweptAway, strangers, survey, sweptAway } from "./survey.ts";
 
 export interface InheritanceOptions {
   readonly config: AgentConfig;
@@ -37,6 +37,8 @@ export class Inheritance implements Disposable {
   readonly journal: WorkerJournal;
   readonly processes: AdoptedProcesses;
   readonly plan: AdoptionPlan;
+  /** Of another boot: their numbers mean nothing now. */
+  readonly swept: readonly SweptAway[];
   readonly #options: InheritanceOptions;
   readonly #file: Journal | null;
   readonly #sockets: SocketReturn;
@@ -59,7 +61,10 @@ export class Inheritance implements Disposable {
     this.#options = options;
     this.processes = processes;
     const owner = stateDir === null ? "" : ownerOf(stateDir);
-    this.#file = stateDir === null ? null : openJournal(options, stateDir);
+    const { journal: file = null, left = null } = stateDir === null ? {} : openJournal(options, stateDir);
+    this.#file = file;
+    const isOfOther = left !== null && left.table.boot !== null && left.table !== file?.table;
+    this.swept = isOfOther ? sweptAway(left.table) : [];
     this.journal = new WorkerJournal(this.#file, owner, clockZeroMs());
     const table = this.#file?.table ?? null;
     const byId = table === null || !needsIds(table) ? new Map<string, ProcessFact>() : spawnedBy(owner);
@@ -130,15 +135,16 @@ export class Inheritance implements Disposable {
   }
 }
 
-function openJournal({ clock, log }: InheritanceOptions, stateDir: string): Journal {
-  const { journal, left } = Journal.open({ stateDir, boot: bootOf(), now: () => clock.monotonic(), log });
+function openJournal({ log }: InheritanceOptions, stateDir: string): ReturnType<typeof Journal.open> {
+  const opened = Journal.open({ stateDir, boot: bootOf(), log });
+  const { left } = opened;
   if (left !== null && left.garbage.length > 0) {
     log.error("the journal is damaged: what it does not tell of cannot be adopted", {
       dir: stateDir,
       lines: left.garbage.slice(0, 10).join(),
     });
   }
-  return journal;
+  return opened;
 }
 
 /** A look at all processes of the host is worth it only where the journal leaves something open. */

@@ -80,6 +80,23 @@ function findOne(
   return fact.end === null ? { slot, birth, pid, ticks } : { slot, pid, end: fact.end };
 }
 
+/** One that ended with the boot before this one, or with its container: nobody saw it, and it cannot live. */
+export interface SweptAway {
+  readonly watcher: string;
+  readonly wid: number;
+  readonly pid: number;
+}
+
+/** What ran when the journal of another boot was written last. */
+export function sweptAway({ watchers }: Pick<JournalTable, "watchers">): readonly SweptAway[] {
+  return [...watchers].flatMap(([watcher, { slots }]) =>
+    [...slots].flatMap(([wid, { birth }]) => {
+      const pid = birth?.pid ?? null;
+      return pid === null ? [] : [{ watcher, wid, pid }];
+    }),
+  );
+}
+
 /** Processes that carry an id which the table knows nothing of. */
 export function strangers(table: JournalTable, byId: ReadonlyMap<string, ProcessFact>): readonly ProcessFact[] {
   const known = new Set(

@@ -1,13 +1,14 @@
 /** Watchers go on where an agent before us left them, and all of that is told. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
 import type { Ended } from "../adopt/ending.ts";
 import type { Inheritance } from "../adopt/inheritance.ts";
 import { legacyOf } from "../adopt/legacy.ts";
-import type { Finding } from "../adopt/survey.ts";
+import type { Finding, SweptAway } from "../adopt/survey.ts";
 import { isPlugin } from "../config/plugin-name.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Cause, WatcherControl } from "../watcher/api.ts";
-import type { Legacy } from "../watcher/state.ts";
+import { type Legacy, UNKNOWN_END } from "../watcher/state.ts";
 import type { Orders } from "./orders.ts";
 import type { WatcherSet } from "./watcher-set.ts";
 
@@ -60,6 +61,30 @@ export function tellEnded(ended: readonly Ended[], bus: EventBus): void {
   for (const { watcher, wid, pid, end, why } of ended) {
     const data = { ...end, expected: true, reason: why };
     bus.emit({ kind: "process_exited", watcher, pid, ...(watcher === null ? {} : { wid }), data });
+  }
+}
+
+/** Those that ran before the host, or the container, was started anew: nobody knows how they ended. */
+export function tellSwept(swept: readonly SweptAway[], bus: EventBus, log: Logger): void {
+  if (swept.length === 0) return;
+  log.warning("the host was started anew: what ran before has ended", { processes: swept.length });
+  for (const { watcher, wid, pid } of swept) {
+    const data = { ...UNKNOWN_END, expected: false, unattended: true, reason: "the host was started anew" };
+    bus.emit({ kind: "process_exited", watcher, pid, wid, data });
+  }
+}
+
+/** So long a stop is waited for before the workers are left. */
+const BETWEEN_MS = 40_000;
+const LOOK_MS = 20;
+
+/** A watcher that is being restarted may have no process at the moment: left then, its sockets would be nobody's. */
+export async function untilNoneIsBetween(watchers: Pick<WatcherSet, "all">): Promise<void> {
+  const isBetween = (watcher: WatcherControl): boolean =>
+    watcher.status === "stopping" || (watcher.status === "starting" && watcher.processes().length === 0);
+  const stopping = watchers.all().filter(({ status }) => status === "stopping");
+  for (const end = performance.now() + BETWEEN_MS; performance.now() < end; await sleep(LOOK_MS)) {
+    if (!stopping.some(isBetween)) return;
   }
 }
 

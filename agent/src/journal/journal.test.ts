@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeLogger } from "@circus-cluster/proto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TEST_CONFIG } from "../watcher/world.fixture.ts";
 import { withCopied, withoutCopied } from "./copied-env.ts";
 import { Journal } from "./journal.ts";
@@ -12,18 +12,20 @@ import { replay } from "./table.ts";
 let root: string;
 let dir: string;
 let said: string[];
-let nowMs: number;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "journal-"));
   dir = join(root, "state");
   mkdirSync(dir);
-  [said, nowMs] = [[], 0];
+  said = [];
 });
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(root, { recursive: true });
+});
 
 const file = (): string => join(dir, "journal");
 const log = makeLogger((level, text) => void said.push(`${level} ${text}`));
-const open = (boot = "b1") => Journal.open({ stateDir: dir, boot, now: () => nowMs, log });
+const open = (boot = "b1") => Journal.open({ stateDir: dir, boot, log });
 const watcher: JournalRecord = { t: "watcher", watcher: "web", written: TEST_CONFIG, config: null, isAdded: false };
 const slot: JournalRecord = { t: "slot", watcher: "web", slot: { wid: 1, generation: 7, crashes: 0, life: null } };
 const intent: JournalRecord = {
@@ -66,7 +68,8 @@ describe("the journal", () => {
     expect(replay(readFileSync(file(), "utf8")).table.isWhole).toBe(true);
   });
 
-  it("that cannot be written says so once, goes on in memory, and is whole again when it can", () => {
+  it("that cannot be written says so once, goes on in memory, and is whole as soon as it can be, whatever happens then", () => {
+    vi.useFakeTimers();
     const failures: string[] = [];
     using journal = open().journal;
     journal.onFailure = (reason) => void failures.push(reason);
@@ -76,10 +79,13 @@ describe("the journal", () => {
     journal.append(slot, intent);
     expect(failures).toEqual([expect.stringContaining("ENOENT")]);
     expect(said).toEqual([expect.stringContaining("error cannot write the journal")]);
-    mkdirSync(dir);
-    nowMs += 20_000;
     journal.append(born);
+    vi.advanceTimersByTime(5000);
+    expect(failures).toHaveLength(1);
+    mkdirSync(dir);
+    vi.advanceTimersByTime(1000);
     expect(said.at(-1)).toBe("info the journal is whole again");
+    expect(vi.getTimerCount()).toBe(0);
     using next = open().journal;
     expect(births(next)).toMatchObject([{ birth: { pid: 42 } }]);
   });

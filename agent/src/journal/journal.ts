@@ -7,7 +7,7 @@
  */
 import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type Logger, type Millis, reasonOf } from "@circus-cluster/proto";
+import { type Logger, reasonOf } from "@circus-cluster/proto";
 import { replaceFile, writeAll } from "../durable-file.ts";
 import { encodeRecord, type JournalRecord } from "./records.ts";
 import { JournalTable, type Replay, replay } from "./table.ts";
@@ -16,15 +16,13 @@ const FILE = "journal";
 /** It is written anew when it has so many lines, and twice as many as it needs. */
 const LINES_MIN = 4096;
 /** Between two attempts to write all of it anew where it could not be written. */
-const RETRY_MS = 10_000;
+const RETRY_MS = 1000;
 const WHOLE = `"whole":`;
 
 export interface JournalOptions {
   readonly stateDir: string;
   /** See `JournalRecord`. */
   readonly boot: string;
-  /** Monotonic. */
-  readonly now: () => Millis;
   readonly log: Logger;
 }
 
@@ -32,11 +30,12 @@ export class Journal implements Disposable {
   readonly #options: JournalOptions;
   readonly #table: JournalTable;
   #fd = -1;
+  #isClosed = false;
   #lines = 0;
   /** Lines from which on it is written anew. */
   #linesMax = LINES_MIN;
-  /** When writing failed last; null: it works. */
-  #failedMs: Millis | null = null;
+  /** It cannot be written; the next attempt is due. */
+  #retry: NodeJS.Timeout | null = null;
   /** Hears why it cannot be written, each time that this begins. */
   onFailure: (reason: string) => void = () => undefined;
 
@@ -76,11 +75,7 @@ export class Journal implements Disposable {
   /** On its way to the disk, in this order, when this returns. */
   append(...records: readonly JournalRecord[]): void {
     for (const record of records) this.#table.apply(record);
-    if (records.length === 0) return;
-    if (this.#failedMs !== null) {
-      if (this.#options.now() - this.#failedMs >= RETRY_MS) this.#rewrite();
-      return;
-    }
+    if (records.length === 0 || this.#retry !== null || this.#isClosed) return;
     try {
       writeAll(this.#fd, Buffer.from(records.map(encodeRecord).join("")));
       this.#lines += records.length;
@@ -93,9 +88,10 @@ export class Journal implements Disposable {
 
   /** What is in it stays; nothing is written any more. Harmless twice. */
   [Symbol.dispose](): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    this.#failedMs = Infinity;
+    this.#isClosed = true;
   }
 
   /** All of it, as short as it can be; nothing of the old one is lost where that fails. */
@@ -113,14 +109,18 @@ export class Journal implements Disposable {
     }
     this.#lines = records.length;
     this.#linesMax = Math.max(LINES_MIN, 2 * records.length);
-    if (this.#failedMs !== null) log.info("the journal is whole again", { file: join(stateDir, FILE) });
-    this.#failedMs = null;
+    if (this.#retry === null) return;
+    clearTimeout(this.#retry);
+    this.#retry = null;
+    log.info("the journal is whole again", { file: join(stateDir, FILE) });
   }
 
   #fail(error: unknown): void {
-    const { stateDir, now, log } = this.#options;
-    const isNews = this.#failedMs === null;
-    this.#failedMs = now();
+    const { stateDir, log } = this.#options;
+    const isNews = this.#retry === null;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    // Also where nothing happens meanwhile: the next agent needs all of it.
+    this.#retry = setTimeout(() => this.#rewrite(), RETRY_MS).unref();
     if (!isNews) return;
     const reason = reasonOf(error);
     log.error("cannot write the journal: the workers run on, but a later circusd could not adopt what changes now", {
