@@ -1,13 +1,15 @@
 /** Workers outlive a killed circusd, and the next one goes on with them. */
+import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, statSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { get, Agent as HttpAgent } from "node:http";
+import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Agent, iniText, type Section, startAgent } from "../support/agent.ts";
 import { assertNoLeaks, processInfo } from "../support/leaks.ts";
-import { freePort } from "../support/ports.ts";
+import { type Load, startLoad } from "../support/load.ts";
+import { freePort, freePorts } from "../support/ports.ts";
 import { projectRoot, run } from "../support/process.ts";
+import { python } from "../support/python.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -36,43 +38,10 @@ function running(agent: Agent, name: string, count: number): Promise<readonly nu
   );
 }
 
-/** One request after another, each on a connection of its own, until stopped. */
-class Load {
-  done = 0;
-  readonly failed: string[] = [];
-  #isOver = false;
-  readonly #loop: Promise<void>;
-
-  constructor(port: number) {
-    const http = new HttpAgent({ keepAlive: false });
-    const ask = (): Promise<string | null> =>
-      new Promise((resolve) => {
-        const request = get({ host: "127.0.0.1", port, agent: http, timeout: deadlineMs }, (response) => {
-          response.resume();
-          response.once("end", () =>
-            resolve(response.statusCode === 200 ? null : `status ${response.statusCode ?? 0}`),
-          );
-        });
-        request.once("error", (error) => resolve(error.message));
-      });
-    this.#loop = (async () => {
-      while (!this.#isOver) {
-        const problem = await ask();
-        if (problem === null) this.done++;
-        else this.failed.push(problem);
-      }
-    })();
-  }
-
-  async more(): Promise<void> {
-    const before = this.done + this.failed.length;
-    await waitFor(() => this.done + this.failed.length >= before + 5, { what: "five more requests", deadlineMs });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
-    await this.#loop;
-  }
+/** So many more requests, whatever comes of them. */
+async function more(load: Load): Promise<void> {
+  const before = load.requests;
+  await waitFor(() => load.requests >= before + 5, { what: "five more requests", deadlineMs });
 }
 
 describe("a circusd that is killed", () => {
@@ -109,20 +78,20 @@ describe("a circusd that is killed", () => {
     };
     const sockets = (await agent.call("listsockets"))["sockets"];
     {
-      await using load = new Load(port);
-      await load.more();
+      await using load = startLoad({ port, workers: 1, timeoutMs: deadlineMs, expect: "Hello, World!\n" });
+      await more(load);
       const age = await ageOf(web[0] ?? 0);
       await agent.kill9();
-      await load.more();
+      await more(load);
       // One dies while nobody is there; the file changes.
       process.kill(sleeps[0] ?? 0, "SIGTERM");
       await waitFor(() => processInfo(sleeps[0] ?? 0) === null, { what: "it to end", deadlineMs });
       const ini = readFileSync(agent.iniFile, "utf8");
       await writeFile(agent.iniFile, ini.replace("numprocesses = 2", "numprocesses = 3"));
       await agent.restart();
-      await load.more();
-      const more = await running(agent, "web", 3);
-      expect(more).toEqual(expect.arrayContaining([...web]));
+      await more(load);
+      const grown = await running(agent, "web", 3);
+      expect(grown).toEqual(expect.arrayContaining([...web]));
       expect(await ageOf(web[0] ?? 0)).toBeGreaterThan(age);
       expect((await agent.call("listsockets"))["sockets"]).toEqual(sockets);
       expect(await pids(agent, "talks")).toEqual([talks]);
@@ -146,18 +115,21 @@ describe("a circusd that is killed", () => {
       // What a command asks of adopted ones works as ever.
       await agent.call("reload", { name: "web", waiting: true }, deadlineMs);
       expect(await pids(agent, "web")).not.toContain(web[0]);
-      await load.more();
+      await more(load);
 
-      // The way to another version: the workers stay, and nobody is refused.
-      const kept = await pids(agent, "web");
-      await agent.call("quit", { keep_workers: true, waiting: true });
+      // The way to another version: the workers stay, and nobody is refused, also in the middle of a restart.
+      const old = await pids(agent, "web");
+      await agent.call("restart", { name: "web" });
+      await agent.call("quit", { keep_workers: true, waiting: true }, deadlineMs);
       expect(await agent.program.exited).toMatchObject({ code: 0 });
-      await load.more();
+      await more(load);
       await agent.restart();
-      expect(await running(agent, "web", 3)).toEqual(kept);
-      await load.more();
-      expect(load.failed).toEqual([]);
-      expect(load.done).toBeGreaterThan(30);
+      const kept = await running(agent, "web", 3);
+      expect(kept.filter((pid) => old.includes(pid))).toEqual([]);
+      await agent.program.waitForLine(/process adopted watcher=web /);
+      await more(load);
+      expect(load.failures).toEqual([]);
+      expect(load.requests).toBeGreaterThan(30);
     }
     await agent.call("stop", { name: "talks", waiting: true });
     const lines = readFileSync(log, "utf8").trimEnd().split("\n");
@@ -187,6 +159,95 @@ describe("a circusd that is killed", () => {
     expect(statSync(agent.stateDir).mode & 0o777).toBe(0o700);
   });
 });
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const asNobody = ["--reuid", `${NOBODY}`, "--regid", `${NOBODY}`, "--clear-groups"];
+
+/** From 1 on yama lets nobody but an ancestor, or root, take a descriptor of a process. */
+function ptraceScope(): number {
+  try {
+    return Number(readFileSync("/proc/sys/kernel/yama/ptrace_scope", "utf8"));
+  } catch {
+    return 0; // a kernel without it
+  }
+}
+
+/** The project may be where nobody else may look. */
+function isForEverybody(): boolean {
+  const look = `require("node:fs").accessSync(${JSON.stringify(join(projectRoot, "agent/dist/main.js"))})`;
+  return !isRoot || spawnSync("setpriv", [...asNobody, process.execPath, "-e", look]).status === 0;
+}
+
+/** Nobody but root may look at what it has open. */
+const SHY = `
+import ctypes, runpy, sys
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+`;
+
+if (isForEverybody()) {
+  it("an ordinary user's circusd takes the sockets that it may, and restarts who has another, with the reason", async () => {
+    await using dir = await tempDir("adoption-");
+    await chmod(dir.path, 0o755);
+    const hiding = await dir.write("shy.py", SHY);
+    const [port = 0, other = 0] = await freePorts(2);
+    const common = { use_sockets: true, copy_env: true, "ready.min_uptime": "100ms" };
+    await using agent = await startAgent({
+      sections: {
+        "watcher:web": { cmd: `${python()} ${HTTP_WORKER} $(circus.sockets.web)`, ...common },
+        "watcher:shy": { cmd: `${python()} ${hiding} ${HTTP_WORKER} $(circus.sockets.shy)`, ...common },
+        "watcher:sleeps": { cmd: "sleep 1000" },
+        "socket:web": { host: "127.0.0.1", port },
+        "socket:shy": { host: "127.0.0.1", port: other },
+      },
+      ...(isRoot ? { user: NOBODY } : {}),
+    });
+    const mayTake = ptraceScope() === 0;
+    const pidOf = async (name: string): Promise<number> => (await running(agent, name, 1))[0] ?? 0;
+    const look = () => Promise.all([pidOf("shy"), pidOf("sleeps")]);
+    const serves = async (at: number) => {
+      await using load = startLoad({
+        port: at,
+        workers: 1,
+        requests: 3,
+        timeoutMs: deadlineMs,
+        expect: "Hello, World!\n",
+      });
+      expect((await load.finished).failures).toEqual([]);
+    };
+    const user = isRoot ? NOBODY : process.getuid?.();
+    expect(readFileSync(`/proc/${agent.pid}/status`, "utf8")).toMatch(new RegExp(`^Uid:\\t${user}\\t${user}\\t`, "m"));
+
+    // Who uses sockets has all of them: one that lets itself be looked at is enough.
+    await serves(other);
+    const [web, before] = [await pidOf("web"), await look()];
+    await agent.kill9();
+    await agent.restart();
+    if (mayTake) {
+      expect([await pidOf("web"), await look()]).toEqual([web, before]);
+    } else {
+      await agent.program.waitForLine(/a socket cannot be taken over.* socket=web reason="pidfd_getfd: EPERM/);
+      expect(await pidOf("web")).not.toBe(web);
+      expect((await look())[1]).toBe(before[1]);
+    }
+    await serves(port);
+
+    await agent.call("stop", { name: "web", waiting: true }, deadlineMs);
+    const [shy, sleeps] = await look();
+    await serves(other); // it hides from here on at the latest
+    await agent.kill9();
+    await agent.restart();
+    const why = "a socket cannot be taken over: its workers are restarted socket=shy reason=.we may not look";
+    await agent.program.waitForLine(new RegExp(why));
+    await agent.program.waitForLine(
+      new RegExp(`stopping a process of an earlier circusd pid=${shy} watcher=shy reason="its socket`),
+    );
+    const after = await look();
+    expect([after[0] === shy, after[1]]).toEqual([false, sleeps]);
+    await serves(other);
+  });
+}
 
 it("a directory that cannot be written costs one warning; nothing else keeps circusd from running", async () => {
   await using dir = await tempDir("adoption-");

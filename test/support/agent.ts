@@ -1,4 +1,5 @@
 /** A real circusd on a circus.ini of the test. */
+import { chown } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { descendants, killSurvivors, type ProcessInfo, track } from "./leaks.ts";
 import { freePorts } from "./ports.ts";
@@ -30,6 +31,8 @@ interface AgentOptions {
   readonly stateDir?: string;
   /** Until it answers. @default 15_000 */
   readonly readyMs?: number;
+  /** Number of a user (and group) to run as; wants root. @default as we are */
+  readonly user?: number;
 }
 
 export interface Agent extends AsyncDisposable {
@@ -68,6 +71,8 @@ export function iniText(sections: Readonly<Record<string, Section>>): string {
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const dir = await tempDir("circus-agent-");
   const agent = await TestAgent.create(dir, options);
+  if (options.user !== undefined)
+    for (const path of [dir.path, agent.iniFile]) await chown(path, options.user, options.user);
   try {
     await agent.restart();
     return agent;
@@ -139,9 +144,11 @@ class TestAgent implements Agent {
 
   async restart(): Promise<void> {
     if (this.#program !== null) await this.stop();
-    const { args = [], cwd = exampleDir, env, netns, readyMs = 15_000 } = this.#options;
+    const { args = [], cwd = exampleDir, env, netns, readyMs = 15_000, user } = this.#options;
     const path = [join(exampleDir, "bin"), join(projectRoot, "node_modules/.bin"), cleanEnv()["PATH"] ?? ""];
-    const program = await startProgram("circusd", [...args, this.iniFile], {
+    const as = user === undefined ? [] : ["setpriv", "--reuid", `${user}`, "--regid", `${user}`, "--clear-groups"];
+    const [name = "", ...words] = [...as, "circusd", ...args, this.iniFile];
+    const program = await startProgram(name, words, {
       cwd,
       env: { PATH: path.join(delimiter), ...env },
       ...(netns === undefined ? {} : { netns }),

@@ -74,14 +74,14 @@ function spawnIdOf(pid: number, prefix: string): string | null {
   return entry?.slice(SPAWN_ID.length + 1) ?? null;
 }
 
-/** Descriptors that are sockets, by the number of the open socket; empty where we may not look. */
-export function socketsOf(pid: number): ReadonlyMap<number, number> {
+/** Descriptors that are sockets, by the number of the open socket; none of one that has gone, null where we may not look. */
+export function socketsOf(pid: number): ReadonlyMap<number, number> | null {
   const found = new Map<number, number>();
   let names: readonly string[];
   try {
     names = readdirSync(`/proc/${pid}/fd`);
-  } catch {
-    return found;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES" ? null : found;
   }
   for (const name of names) {
     const inode = socketInode(`/proc/${pid}/fd/${name}`);

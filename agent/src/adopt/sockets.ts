@@ -43,6 +43,13 @@ interface Holding {
   readonly fd: number;
 }
 
+interface Holdings {
+  /** By the number of the open socket. */
+  readonly bySocket: ReadonlyMap<number, readonly Holding[]>;
+  /** Workers that do not let us see what they have open: a socket that nobody else has may be theirs. */
+  readonly unseen: readonly number[];
+}
+
 /**
  * @param handed sockets that are open already; such a one is taken where it is the same
  * @param workers that live
@@ -55,7 +62,7 @@ export function takeSockets(
   log: Logger,
 ): SocketReturn {
   // A look at all that the workers have open, only where something was not handed over.
-  let holdings: ReadonlyMap<number, readonly Holding[]> | null = null;
+  let holdings: Holdings | null = null;
   const recovered: Recovered[] = [];
   const withheld: Withheld[] = [];
   const lost: SocketMemory[] = [];
@@ -68,35 +75,41 @@ export function takeSockets(
       continue;
     }
     holdings ??= holdingsOf(workers);
-    const holders = holdings.get(memory.inode) ?? [];
-    if (holders.length === 0) lost.push(memory);
+    const holders = holdings.bySocket.get(memory.inode) ?? [];
+    if (holders.length + holdings.unseen.length === 0) {
+      lost.push(memory);
+      continue;
+    }
+    const copy = copyOf(memory, holders, processes);
+    if (typeof copy === "number") recovered.push({ memory, fd: place(copy, memory, log) });
     else {
-      const copy = copyOf(memory, holders, processes);
-      if (typeof copy === "number") recovered.push({ memory, fd: place(copy, memory, log) });
-      else withheld.push({ memory, reason: copy, holders: [...new Set(holders.map(({ worker }) => worker))] });
+      const suspects = new Set([...holders.map(({ worker }) => worker), ...holdings.unseen]);
+      withheld.push({ memory, reason: copy, holders: [...suspects] });
     }
   }
   return { recovered, withheld, lost, others };
 }
 
-/** By the number of the open socket. */
-function holdingsOf(workers: readonly Known[]): ReadonlyMap<number, readonly Holding[]> {
-  const holdings = new Map<number, Holding[]>();
+function holdingsOf(workers: readonly Known[]): Holdings {
+  const bySocket = new Map<number, Holding[]>();
+  const unseen = new Set<number>();
   for (const { pid: worker } of workers) {
     for (const pid of [worker, ...descendantsOf(worker)]) {
-      for (const [inode, fd] of socketsOf(pid)) {
-        const holders = holdings.get(inode);
-        if (holders === undefined) holdings.set(inode, [{ worker, pid, fd }]);
+      const sockets = socketsOf(pid);
+      if (sockets === null) unseen.add(worker);
+      for (const [inode, fd] of sockets ?? []) {
+        const holders = bySocket.get(inode);
+        if (holders === undefined) bySocket.set(inode, [{ worker, pid, fd }]);
         else holders.push({ worker, pid, fd });
       }
     }
   }
-  return holdings;
+  return { bySocket, unseen: [...unseen] };
 }
 
 /** A descriptor, or why there is none. */
 function copyOf({ inode }: SocketMemory, holders: readonly Holding[], processes: AdoptedProcesses): number | string {
-  let reason = "nobody has it any more";
+  let reason = holders.length === 0 ? "we may not look at what they have open" : "nobody has it any more";
   for (const { worker, pid, fd } of holders) {
     try {
       const copy = pid === worker ? fromWorker(pid, fd, processes) : fromOther(pid, fd);
