@@ -3,15 +3,16 @@
  * hung at once, so that one start of the programs shows it all.
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import type { FleetAnswers } from "@circus-cluster/proto";
+import type { FleetAnswers, HostSnapshot } from "@circus-cluster/proto";
 import { afterAll, describe, expect, it } from "vitest";
 import { iniText } from "../support/agent.ts";
 import { RealFleet } from "../support/fleet.ts";
 import { assertNoLeaks, descendants, processInfo } from "../support/leaks.ts";
 import { freePorts } from "../support/ports.ts";
 import { startProgram } from "../support/process.ts";
+import { storedEvents } from "../support/stored-events.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { zmqCall } from "../support/zmq-call.ts";
@@ -96,6 +97,15 @@ describe("circusd", () => {
   });
 });
 
+/** Says READY=1 as soon as there is no file `hold`. */
+const NOTIFY = `
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+while os.path.exists("hold"): time.sleep(0.02)
+s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+time.sleep(1000)
+`;
+
 describe("a fleet", () => {
   it("misses an agent that is stopped, tells whoever asks it, rolls past it, and has it back", {
     timeout: 120_000,
@@ -129,5 +139,49 @@ describe("a fleet", () => {
     await waitFor(async () => (await presence()) === "online", {
       ...{ what: "web2 to be back", deadlineMs: 30_000, everyMs: 200 },
     });
+  });
+
+  it("goes on with a rollout whose agent is killed in the middle of it, and commands its host once", {
+    timeout: 120_000,
+  }, async () => {
+    await using dir = await tempDir("circus-contained-");
+    const script = await dir.write("notify.py", NOTIFY);
+    const sections = {
+      "watcher:w": {
+        ...{ cmd: `python3 ${script}`, copy_env: true, graceful_timeout: 2 },
+        ...{ "healthcheck.type": "notify", "healthcheck.start_period": "60s" },
+      },
+    };
+    await using fleet = await RealFleet.start(["web1", "web2"], { isOnLoopback: true, starting: 2, sections });
+    const { agent } = fleet.host("web1");
+    const look = async () => {
+      const reply = (await agent.call("snapshot")) as unknown as { snapshot: HostSnapshot };
+      return reply.snapshot.watchers[0]?.processes[0];
+    };
+    const isWhole = async () => {
+      const { hosts } = await fleet.json<FleetAnswers["status"]>("--all status");
+      return hosts.filter(({ watchers }) => watchers[0]?.healthy === 1).length === 2;
+    };
+    await waitFor(isWhole, { what: "two healthy hosts", deadlineMs: 30_000, everyMs: 200 });
+    const old = await look();
+    const hold = fleet.dir.file("web1", "hold");
+    writeFileSync(hold, "");
+    const rollout = fleet.ctl("--all restart w --batch 1 --soak 200ms --health-timeout 60s");
+    const isNew = async () => {
+      const now = await look();
+      return now !== undefined && now.pid !== old?.pid && now;
+    };
+    const fresh = await waitFor(isNew, { what: "the new process of web1", deadlineMs: 30_000, everyMs: 50 });
+    await agent.kill9();
+    await agent.restart();
+    expect(await look()).toMatchObject({ pid: fresh.pid, health: "starting" });
+    rmSync(hold);
+    const { code, stdout, stderr } = await rollout;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/web1 {2}done\n/);
+    expect(await look()).toMatchObject({ pid: fresh.pid, health: "healthy" });
+    const kinds = storedEvents(fleet.controllerState()).kinds("web1");
+    expect(kinds.filter((kind) => kind === "process_spawned")).toHaveLength(2);
+    expect(kinds.filter((kind) => kind === "command_accepted")).toHaveLength(1);
   });
 });

@@ -2,8 +2,9 @@
  * A host that is cut off, and a NATS server that loses power: real circusd, two controllers, a way to the server that
  * goes dead without a word. What happened meanwhile is in both histories afterwards, once, in order, at its own time.
  */
-import { rm } from "node:fs/promises";
-import type { CommandAnswer, FleetAnswers, HostInfo } from "@circus-cluster/proto";
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { CommandAnswer, FleetAnswers, HostInfo, HostSnapshot } from "@circus-cluster/proto";
 import { readCredentials } from "@circus-cluster/proto/nats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Agent, startAgent } from "../support/agent.ts";
@@ -44,6 +45,8 @@ beforeAll(async () => {
   const line = `fleet init --hosts ${HOST} --controllers ${NAMES.join(",")} --listen 127.0.0.1:${await freePort()}`;
   const made = await run("circusctl", [...line.split(" "), "--dir", dir.file("fleet")]);
   expect(made).toMatchObject({ code: 0, stderr: "" });
+  // As little as the server lets it be: who reads no more is let go soon.
+  await appendFile(dir.file("fleet/nats-server.conf"), "max_pending: 2MB\n");
   server = await startNatsServer({ config: dir.file("fleet/nats-server.conf") });
   way = await startSilentProxy(server.port);
   for (const name of NAMES) await begin(name);
@@ -52,6 +55,7 @@ beforeAll(async () => {
     sections: {
       fleet: { nats_url: `nats://127.0.0.1:${way.port}`, host: HOST, credentials: creds(`agent-${HOST}`) },
       "watcher:web": { cmd: "sleep 600", numprocesses: 2, "ready.min_uptime": "100ms", graceful_timeout: 1 },
+      "watcher:rests": { cmd: "sleep 600" },
     },
   });
 });
@@ -111,6 +115,15 @@ async function haveAll(lives: readonly { readonly epoch: number; readonly seq: n
     const { total, distinct } = storedEvents(dir.file(name));
     expect(distinct).toBe(total);
   }
+}
+
+/** What is derived from the events, too. */
+async function haveTheSame(): Promise<void> {
+  const isSame = (): boolean => {
+    const [first, second] = NAMES.map((name) => JSON.stringify(projectionOf(dir.file(name))));
+    return first === second;
+  };
+  await waitFor(isSame, { what: "the same in both databases", everyMs: 200, deadlineMs: 60_000 });
 }
 
 /** What one controller says, and the other. */
@@ -219,13 +232,67 @@ describe("a host that is cut off", () => {
     expect([states[0], states.at(-1)]).toEqual(["unknown", "stopping"]);
     expect(states.slice(0, -1).every((state) => state === "unknown" || state === "active")).toBe(true);
     expect(rows.at(-1)).toMatchObject({ state: "active", to: null });
-    await waitFor(
-      () => JSON.stringify(projectionOf(dir.file("ctl1"))) === JSON.stringify(projectionOf(dir.file("ctl2"))),
-      {
-        what: "the same in both databases",
-        everyMs: 200,
-      },
-    );
+    await haveTheSame();
+  });
+});
+
+describe("a host that is started anew while it is cut off", () => {
+  it("takes nobody of another boot for its own, says that they ended, and keeps what was stopped and not delivered", async () => {
+    way.cut();
+    await agent.call("stop", { name: "rests", waiting: true, reason: "too hot" }, 30_000);
+    const old = [...(await pids())];
+    lives[lives.length - 1] = await place();
+    await agent.kill9();
+    // They live on in this test: as if others had got their numbers.
+    const journal = join(agent.stateDir, "journal");
+    await writeFile(journal, (await readFile(journal, "utf8")).replace(/"boot":"[^"]*"/, '"boot":"another"'));
+    await agent.restart();
+    await waitFor(async () => (await pids()).length === 2, { what: "the workers of the next boot" });
+    expect(old.filter((pid) => processInfo(pid) === null)).toEqual([]);
+    expect((await pids()).filter((pid) => old.includes(pid))).toEqual([]);
+    const { snapshot } = (await agent.call("snapshot")) as unknown as { snapshot: HostSnapshot };
+    expect(snapshot.watchers.find(({ name }) => name === "rests")).toMatchObject({
+      state: "stopped",
+      reason: expect.stringMatching(/too hot$/) as string,
+    });
+    lives.push(await place());
+    way.heal();
+    await haveAll(lives);
+    const ends = projectionOf(dir.file("ctl1")).events as readonly {
+      kind: string;
+      epoch: number;
+      pid: number;
+      data: string;
+    }[];
+    const told = ends.filter(({ kind, epoch }) => kind === "process_exited" && epoch === lives.at(-1)!.epoch);
+    const unknown = { code: null, signal: null, expected: false, unattended: true };
+    expect(told.map(({ pid }) => pid).sort()).toEqual([...old].sort());
+    for (const { data } of told) expect(JSON.parse(data)).toMatchObject(unknown);
+  });
+});
+
+describe("a controller that reads too slowly for the NATS server", () => {
+  it("is let go by that, says so, comes back and has missed nothing", async () => {
+    const slow = controllers.get("ctl2")!;
+    const before = server.log.length;
+    slow.kill("SIGSTOP");
+    try {
+      // Half of all questions go to each; these are none, and nobody waits for an answer.
+      const subject = subjects.query("admin" as never, "hosts");
+      const isLetGo = async (): Promise<boolean> => {
+        for (let i = 0; i < 8; i++) asker.connection.publish(subject, Buffer.alloc(512 * 1024));
+        await asker.connection.flush(10_000);
+        return /Slow Consumer Detected/.test(server.log.slice(before));
+      };
+      await waitFor(isLetGo, { what: "a slow consumer", deadlineMs: 60_000 });
+      await replacedAfter();
+    } finally {
+      slow.kill("SIGCONT");
+    }
+    await slow.waitForLine(/"disconnected from the fleet; trying again".*slow consumer/, 30_000);
+    await replacedAfter();
+    await haveAll([await place()]);
+    await haveTheSame();
   });
 });
 
@@ -244,17 +311,10 @@ describe("a NATS server that loses power", () => {
     await server.restart();
     await begin("ctl2");
     await replacedAfter();
-    lives[1] = await place();
+    lives[lives.length - 1] = await place();
     expect(storedEvents(dir.file("ctl1")).total).toBeGreaterThan(before);
     await haveAll(lives);
-    await waitFor(
-      () => JSON.stringify(projectionOf(dir.file("ctl1"))) === JSON.stringify(projectionOf(dir.file("ctl2"))),
-      {
-        what: "the same in both databases",
-        everyMs: 200,
-        deadlineMs: 60_000,
-      },
-    );
+    await haveTheSame();
     expect(projectionOf(dir.file("ctl1")).gaps).toEqual([]);
   });
 });

@@ -242,7 +242,12 @@ describe("FleetConnection", () => {
     await Promise.all([a.close(300), a.close(300)]);
     expect(performance.now() - begun).toBeLessThan(2000);
     expect(await a.closed).toBeNull();
+    // Whoever still asks is told, and nothing is thrown at him.
     expect(a.publish("x", {})).toBe(false);
+    expect(await a.request("x", {}, 500)).toEqual({ kind: "disconnected" });
+    const asked = { publishes: [{ subject: "x", payload: {} }], replySubject: "rpl.*", keyOf: () => null };
+    const nobody = await a.askMany({ ...asked, expected: new Set(["never"]), timeoutMs: 500 });
+    expect(nobody).toMatchObject({ missing: ["never"], isDisconnected: true });
   });
 
   it("closes in bounded time where the server hangs", async () => {

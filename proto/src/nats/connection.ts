@@ -39,6 +39,8 @@ import type {
 } from "./types.ts";
 import { checkPattern, checkSubject, msgIdHeader, toBytes, toMessage, wordsOf } from "./wire.ts";
 
+/** nats-server tells nobody whom it lets go. */
+const CLOSED = "closed without a word (nats-server's log may say why: a slow consumer, for example)";
 const CLOSE_TIMEOUT_MS = 2000;
 const QUEUE = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -200,8 +202,13 @@ export class NatsFleetConnection implements FleetConnection {
     await this.closed;
   }
 
+  /** The package would throw: whoever asks finds out by what he sends. */
+  get #isOver(): boolean {
+    return this.#nc.isClosed() || this.#nc.isDraining();
+  }
+
   #listenForAnswers(): void {
-    if (this.#isListening) return;
+    if (this.#isListening || this.#isOver) return;
     this.#isListening = true;
     this.#nc.subscribe(this.#requests.pattern, {
       callback: (error, m) => {
@@ -214,6 +221,7 @@ export class NatsFleetConnection implements FleetConnection {
   }
 
   #listen(kept: Kept): void {
+    if (this.#isOver) return;
     kept.sub = this.#nc.subscribe(kept.pattern, {
       ...(kept.queue === undefined ? {} : { queue: kept.queue }),
       callback: (error, m) => {
@@ -260,7 +268,7 @@ export class NatsFleetConnection implements FleetConnection {
         this.#isConnected = false;
         this.#requests.disconnected();
         for (const onLoss of this.#onLoss) onLoss();
-        this.#tell({ kind: "disconnected", reason: this.#reason });
+        this.#tell({ kind: "disconnected", reason: this.#reason ?? CLOSED });
         this.#reason = null;
         return;
       case Events.Reconnect:
