@@ -76,8 +76,8 @@ export async function closeSocket(socket: Bound): Promise<void> {
   const [, host = "", port] = /^tcp:\/\/\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? [];
   const path = endpoint.startsWith(IPC) ? endpoint.slice(IPC.length) : null;
   const address = path === null ? { host, port: Number(port) } : { path };
-  const deadlineMs = Date.now() + UNBIND_MS;
-  while ((await canConnect(address)) && Date.now() < deadlineMs) await sleep(5);
+  const deadlineMs = performance.now() + UNBIND_MS;
+  while ((await canConnect(address)) && performance.now() < deadlineMs) await sleep(5);
   if (path !== null) rmSync(path, { force: true }); // ZeroMQ leaves it
 }
 

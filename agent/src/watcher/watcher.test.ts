@@ -406,3 +406,39 @@ describe("max_age (reference §2.7)", () => {
     expect(world.pids).toEqual([102]);
   });
 });
+
+describe("a wall clock that is set", () => {
+  /** One life with a crash loop, a restart by age and one by hand; the clock is set in the middle of it. */
+  async function life(setBy: number) {
+    let wallMs = WALL_START;
+    const wall = () => wallMs;
+    const world = new World({ numprocesses: 1, maxAgeS: 100, maxAgeVarianceS: 0, maxRetry: -1 }, { wall });
+    const seen: string[] = [];
+    const pass = async (ms: number): Promise<void> => {
+      await world.pass(ms);
+      wallMs += ms;
+      seen.push(`${world.nowMs}: ${world.take().join(", ")}`);
+    };
+    world.ask((w) => w.start(NOBODY));
+    await pass(1000);
+    for (let i = 0; i < 4; i++) {
+      world.die(world.pids[0] ?? 0);
+      if (i === 1) wallMs += setBy;
+      await pass(50);
+      await pass(500);
+    }
+    await pass(99_000);
+    await pass(5000);
+    const before = world.watcher.snapshot().generation;
+    world.ask((w) => w.restart(NOBODY, null));
+    await pass(40_000);
+    return { seen, isNewer: world.watcher.snapshot().generation > before };
+  }
+
+  it("changes nothing of back-off, readiness and age, and a restart is newer than what was there", async () => {
+    const usual = await life(0);
+    expect(usual.isNewer).toBe(true);
+    expect(usual.seen.join()).toMatch(/kill 105.*kill 106/);
+    for (const setBy of [86_400_000, -86_400_000]) expect(await life(setBy)).toEqual(usual);
+  });
+});

@@ -20,6 +20,8 @@ class Scene {
   now = 0;
   listeningMs: number | null = 0;
   paceMs = 0;
+  /** The wall clock was set by so much. */
+  setByMs = 0;
   readonly told: Tell[] = [];
 
   constructor(past: Parameters<typeof remembered>[1] = null) {
@@ -30,7 +32,7 @@ class Scene {
     this.now = now;
     const context = {
       timings: PRESENCE_TIMINGS,
-      wallMs: WALL + now,
+      wallMs: WALL + this.setByMs + now,
       listeningMs: this.listeningMs,
       paceMs: this.paceMs,
     };
@@ -56,6 +58,19 @@ describe("presence", () => {
     expect(scene.words).toEqual(["online 5", "late 5", "lost 5", "online 5"]);
     expect(scene.told[2]).toMatchObject({ seq: 1, lastHeardMs: WALL + 40_000 });
     expect(scene.told[3]).toMatchObject({ seq: 9 });
+  });
+
+  it("does not look at the wall clock, wherever that is set", () => {
+    for (const setByMs of [86_400_000, -86_400_000]) {
+      const scene = new Scene();
+      scene.at(40_000, beat());
+      scene.setByMs = setByMs;
+      expect(scene.at(50_000)).toBe("online");
+      expect(scene.at(51_001)).toBe("late");
+      expect(scene.at(60_001)).toBe("lost");
+      expect(scene.at(60_002, beat({ seq: 2 }))).toBe("online");
+      expect(scene.words).toEqual(["online 5", "late 5", "lost 5", "online 5"]);
+    }
   });
 
   it("takes a beat that was held up for a sign of the time at which it was sent", () => {
