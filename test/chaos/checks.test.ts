@@ -201,8 +201,10 @@ describe("rollouts", () => {
     const events = [event("web1", 1, accepted), event("web1", 2, accepted)];
     expect(broken({ databases: both({ events }) })[0]).toEqual({
       law: "no host is commanded twice",
-      what: "ctl1: web1 took r1/web1/1 2 times",
+      what: "ctl1: web1 took r1/web1/1 in its life 7 2 times",
     });
+    const next = [event("web1", 1, accepted), event("web1", 1, { ...accepted, epoch: 8 })];
+    expect(broken({ databases: both({ events: next }), reached: [] })).toEqual([]);
   });
 
   it("a host that got a fresh command in the same attempt, but not in the next", () => {

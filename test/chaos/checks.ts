@@ -1,4 +1,5 @@
 /** The laws of a run: each looks at its facts and says what breaks it. */
+import { addTo } from "./lists.ts";
 import type {
   Call,
   Database,
@@ -121,13 +122,13 @@ const keyOf = ({ host, epoch, seq }: Pick<EventRow, "host" | "epoch" | "seq">): 
 const FLEET = "_fleet";
 
 /** Numbers may be missing only where the agent says so itself. */
-function brokenEvents({ controller, events, gaps }: Database, reached: readonly Reached[]): readonly string[] {
+export function brokenEvents({ controller, events, gaps }: Database, reached: readonly Reached[]): readonly string[] {
   const found: string[] = [];
   const seqs = new Map<string, number[]>();
   const told = new Set<string>();
   for (const event of events) {
     const life = `${event.host} ${event.epoch}`;
-    seqs.set(life, [...(seqs.get(life) ?? []), event.seq]);
+    addTo(seqs, life, event.seq);
     if (event.kind !== "outbox_truncated") continue;
     const { epoch, from, to } = JSON.parse(event.body) as { epoch: number; from: number; to: number };
     for (let seq = from; seq <= to; seq++) told.add(keyOf({ host: event.host, epoch, seq }));
@@ -154,7 +155,7 @@ function brokenEvents({ controller, events, gaps }: Database, reached: readonly 
   return found;
 }
 
-function unequal([first, ...others]: readonly Database[]): readonly string[] {
+export function unequal([first, ...others]: readonly Database[]): readonly string[] {
   if (first === undefined) return ["there is no database"];
   const rows = ({ events, derived }: Database): Map<string, string> =>
     new Map([
@@ -176,7 +177,7 @@ function unequal([first, ...others]: readonly Database[]): readonly string[] {
 
 const ENDED = ["done", "failed", "aborted", "superseded"];
 
-function openRollouts(databases: readonly Database[]): readonly string[] {
+export function openRollouts(databases: readonly Database[]): readonly string[] {
   const ids = new Set(databases.flatMap(({ rollouts }) => rollouts.map(({ id }) => id)));
   return databases.flatMap(({ controller, rollouts }) =>
     [...ids].flatMap((id) => {
@@ -187,16 +188,19 @@ function openRollouts(databases: readonly Database[]): readonly string[] {
   );
 }
 
-/** By what the agents say: a command that is accepted is begun. Its id is ROLLOUT/HOST/ATTEMPT. */
+/**
+ * By what the agents say: a command that is accepted is begun. Its id is ROLLOUT/HOST/ATTEMPT. The next life of an agent
+ * that was killed before it had answered begins it again, which does no harm: only what is not newer yet is renewed.
+ */
 function twiceCommanded(databases: readonly Database[]): readonly string[] {
   return databases.flatMap(({ controller, events, rollouts }) => {
     const begun = new Map<string, Set<string>>();
     const times = new Map<string, number>();
-    for (const { host, kind, cause } of events) {
+    for (const { host, epoch, kind, cause } of events) {
       if (kind !== "command_accepted" || cause === null) continue;
       const rollout = rollouts.find(({ id }) => cause.startsWith(`${id}/`));
       if (rollout === undefined) continue;
-      const once = `${host} took ${cause}`;
+      const once = `${host} took ${cause} in its life ${epoch}`;
       times.set(once, (times.get(once) ?? 0) + 1);
       const step = `${rollout.id} ${host}`;
       begun.set(step, (begun.get(step) ?? new Set()).add(cause));
@@ -225,7 +229,7 @@ function wrongCounts(counts: readonly ProcessCount[]): readonly string[] {
     );
 }
 
-function leaked({ orphans, held, fifos }: Leftovers): readonly string[] {
+export function leaked({ orphans, held, fifos }: Leftovers): readonly string[] {
   return [
     ...orphans.map(({ host, pid, command }) => `${host}: nobody knows process ${pid}, ${command}`),
     ...held.filter(({ zombies }) => zombies > 0).map(({ who, zombies }) => `${who} has ${zombies} zombies`),

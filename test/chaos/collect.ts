@@ -6,6 +6,7 @@ import { zombiesOf } from "../support/leaks.ts";
 import type { LoadRequest } from "../support/load.ts";
 import { logFiles } from "../support/numbered-lines.ts";
 import { descriptorsOf, openFiles } from "./descriptors.ts";
+import { addTo } from "./lists.ts";
 import type {
   Database,
   EventRow,
@@ -111,7 +112,7 @@ export function writersOf(world: World, host: string): WriterLife[] {
     for (const line of readFileSync(file, "latin1").split("\n")) {
       if (line === "") continue;
       const [life = "", number] = line.split(" ");
-      logged.set(life, [...(logged.get(life) ?? []), Number(number)]);
+      addTo(logged, life, Number(number));
     }
   }
   const notes = join(world.directory(host), "notes");

@@ -5,31 +5,32 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export function descriptorsOf(pid: number): Record<string, number> {
   const sockets = tcpSockets(pid);
   const counts: Record<string, number> = {};
-  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-    const what = kindOf(pid, fd, sockets);
-    if (what !== null) counts[what] = (counts[what] ?? 0) + 1;
+  for (const target of openFiles(pid)) {
+    const what = kindOf(target, sockets);
+    counts[what] = (counts[what] ?? 0) + 1;
   }
   return counts;
 }
 
-/** Paths of the files that a process has open; none where it has just ended. */
+/** What the descriptors of a process lead to, a path or what the kernel calls it; without those that are closed meanwhile. */
 export function openFiles(pid: number): string[] {
+  const directory = `/proc/${pid}/fd`;
+  const fds = ifThere(() => readdirSync(directory)) ?? [];
+  return fds.map((fd) => ifThere(() => readlinkSync(`${directory}/${fd}`))).filter((target) => target !== null);
+}
+
+function ifThere<T>(read: () => T): T | null {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    return read();
   } catch {
-    return [];
+    return null;
   }
 }
 
-function kindOf(pid: number, fd: string, sockets: ReadonlyMap<string, string>): string | null {
-  try {
-    const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
-    const inode = /^socket:\[(\d+)\]/.exec(target)?.[1];
-    if (inode !== undefined) return sockets.get(inode) ?? "unix socket";
-    return target.startsWith("pipe:") ? "pipe" : (/^anon_inode:\[?(\w+)/.exec(target)?.[1] ?? "file");
-  } catch {
-    return null; // closed meanwhile
-  }
+function kindOf(target: string, sockets: ReadonlyMap<string, string>): string {
+  const inode = /^socket:\[(\d+)\]/.exec(target)?.[1];
+  if (inode !== undefined) return sockets.get(inode) ?? "unix socket";
+  return target.startsWith("pipe:") ? "pipe" : (/^anon_inode:\[?(\w+)/.exec(target)?.[1] ?? "file");
 }
 
 const LISTENING = "0A";

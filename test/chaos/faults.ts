@@ -3,7 +3,7 @@
 /** What a deed is done to: it names the part in `Deed.target`. */
 export type Part = "worker" | "agent" | "controller" | "nats" | "link" | "fleet";
 /** What a machine may lack. */
-export type Need = "namespaces" | "disk" | "clock";
+export type Need = "namespaces" | "disk";
 
 export interface Fault {
   readonly kind: string;
@@ -13,7 +13,7 @@ export interface Fault {
   /** Chance against the others. */
   readonly weight: number;
   readonly needs: Need | null;
-  /** Also in the run of one minute. */
+  /** Also in the short run inside `npm test`. */
   readonly isInShort: boolean;
 }
 
@@ -36,7 +36,12 @@ export const FAULTS: readonly Fault[] = [
   line("link-cut", "link", [500, 25_000], 5, "namespaces", true),
   line("link-slow", "link", [3000, 20_000], 3, "namespaces", false),
   line("disk-full", "agent", [2000, 15_000], 2, "disk", false),
+  line("agent-clock", "agent", [3000, 15_000], 2, null, false),
+  line("controller-clock", "controller", [3000, 15_000], 2, null, false),
 ];
+
+/** By how much a clock is set, in ms, and back again. */
+export const CLOCK_JUMPS_MS = [-86_400_000, -60_000, 90_000, 86_400_000] as const;
 
 /** What operators do meanwhile. The first two are followed to their end. */
 export const CHANGES = ["rollout-web", "rollout-writer", "retry", "restart-writer", "restart-redis", "status"] as const;

@@ -6,6 +6,7 @@ import { killSurvivors, type ProcessInfo, processInfo } from "../support/leaks.t
 import type { Network } from "../support/namespaces.ts";
 import { within } from "../support/wait.ts";
 import { ANSWER_MS, reachedBy } from "./collect.ts";
+import { CLOCK_JUMPS_MS } from "./faults.ts";
 import type { Notes } from "./notes.ts";
 import type { Deed } from "./plan.ts";
 import type { WatcherName, World } from "./world.ts";
@@ -51,7 +52,7 @@ async function killWorker(doing: Doing): Promise<void> {
   const worker = victim(doing);
   if (worker === null) return;
   const { target: host, watcher = "" } = doing.deed;
-  const { isRunning: isAgentAlive } = doing.world.fleet.host(host).agent;
+  const isAgentAlive = doing.world.isAttended(host);
   const fromMs = Date.now();
   killSurvivors([worker]);
   doing.notes.kills.push({ host, watcher, pid: worker.pid, fromMs, toMs: Date.now(), isAgentAlive });
@@ -82,9 +83,14 @@ async function onController({ world, deed, hold, notes }: Doing, signal: NodeJS.
 async function onAgent({ world, deed, hold, notes }: Doing, end: (agent: Agent) => Promise<unknown>): Promise<void> {
   const { agent } = world.fleet.host(deed.target);
   notes.reached.push(...(await reachedBy(world, deed.target)));
-  await end(agent);
-  await hold();
-  await agent.restart();
+  world.unattended.add(deed.target);
+  try {
+    await end(agent);
+    await hold();
+    await agent.restart();
+  } finally {
+    world.unattended.delete(deed.target);
+  }
 }
 
 /** As before an upgrade: it leaves its workers to the next one. */
@@ -92,6 +98,16 @@ async function quitAlone(agent: Agent): Promise<void> {
   const reply = await agent.call("quit", { keep_workers: true }, ANSWER_MS);
   if (reply["status"] !== "ok") throw new Error(`quit: ${JSON.stringify(reply)}`);
   await within("circusd's end after quit", ANSWER_MS, agent.program.exited);
+}
+
+/** By a jump, and back by another. */
+async function onClock({ world, deed, hold }: Doing): Promise<void> {
+  world.setClock(deed.target, CLOCK_JUMPS_MS[deed.nth ?? 0] ?? 0);
+  try {
+    await hold();
+  } finally {
+    world.setClock(deed.target, 0);
+  }
 }
 
 async function onServer({ world, hold }: Doing, end: "kill9" | "stop"): Promise<void> {
@@ -110,6 +126,8 @@ const FAULTS: Readonly<Record<string, Injector>> = {
   },
   "agent-upgrade": (doing) => onAgent(doing, quitAlone),
   "agent-stop": ({ world, deed, hold }) => signalled(world.fleet.host(deed.target).agent.pid, hold),
+  "agent-clock": onClock,
+  "controller-clock": onClock,
   "controller-kill": (doing) => onController(doing, "SIGKILL"),
   "controller-restart": (doing) => onController(doing, "SIGTERM"),
   "controller-stop": ({ world, deed, hold }) => signalled(world.fleet.controller(deed.target)?.pid ?? 0, hold),

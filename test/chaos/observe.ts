@@ -40,9 +40,9 @@ export class Observer implements Disposable {
       else this.#others.add(pid);
     }
     const atMs = Date.now();
-    for (const { name: host, agent } of this.#world.fleet.hosts) {
+    for (const host of this.#world.hosts) {
       const web = [...this.#web.values()].filter((one) => one === host).length;
-      this.#notes.glances.push({ host, atMs, web, isAgentAlive: agent.isRunning });
+      this.#notes.glances.push({ host, atMs, web, isAgentAlive: this.#world.isAttended(host) });
     }
   }
 }

@@ -7,7 +7,7 @@ const TOPOLOGY: Topology = {
   controllers: ["ctl1", "ctl2"],
   centre: "centre",
   watchers: { web: 2, writer: 2, redis: 1 },
-  can: new Set(["namespaces", "disk", "clock"]),
+  can: new Set(["namespaces", "disk"]),
 };
 const LENGTH_MS = 600_000;
 const of = (seed: number, topology = TOPOLOGY): readonly Deed[] =>

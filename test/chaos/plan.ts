@@ -3,7 +3,7 @@
  * so that the fleet always can serve: see {@link clash}. A run that lags behind does the same deeds, only later.
  */
 import { type Chance, chance } from "../support/chance.ts";
-import { CHANGES, FAULTS, type Fault, type Need, type Part } from "./faults.ts";
+import { CHANGES, CLOCK_JUMPS_MS, FAULTS, type Fault, type Need, type Part } from "./faults.ts";
 
 export interface Topology {
   readonly hosts: readonly string[];
@@ -25,14 +25,14 @@ export interface Deed {
   readonly target: string;
   /** Of a worker: which watcher. */
   readonly watcher?: string;
-  /** Of a worker: which of the processes, by number. Of a change: which of its ways. */
+  /** Of a worker: which of the processes, by number. Of a change: which of its ways. Of a clock: which of its jumps. */
   readonly nth?: number;
 }
 
 export interface PlanOptions {
   readonly seed: number;
   readonly lengthMs: number;
-  /** Only the kinds of the run of one minute. */
+  /** Only the kinds of the short run. */
   readonly isShort: boolean;
 }
 
@@ -92,6 +92,7 @@ function draw({ kind, hits, lastsMs }: Fault, atMs: number, topology: Topology, 
     fleet: [""],
   };
   const deed = { atMs, forMs, kind, hits, target: dice.pick(targets[hits]) };
+  if (kind.endsWith("-clock")) return { ...deed, nth: dice.below(CLOCK_JUMPS_MS.length) };
   if (hits !== "worker") return deed;
   const watcher = dice.pick(Object.keys(watchers));
   return { ...deed, watcher, nth: dice.below(watchers[watcher] ?? 1) };

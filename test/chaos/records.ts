@@ -15,7 +15,7 @@ export interface WorkerKill {
   /** Just before and just after the signal was sent. */
   readonly fromMs: number;
   readonly toMs: number;
-  /** False: nobody held its pipes but itself. */
+  /** False: nobody held its pipes but itself, since no agent had taken it over yet. */
   readonly isAgentAlive: boolean;
 }
 

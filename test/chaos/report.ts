@@ -5,14 +5,18 @@ import type { Outcome, RunOptions } from "./run.ts";
 const SHOWN = 10;
 
 export function report({ seed, lengthMs }: RunOptions, outcome: Outcome): string {
-  const { violations, artefacts, done, requests, excused, lines, events, rollouts } = outcome;
+  const { violations, artefacts, done, requests, failed, lines, events, rollouts } = outcome;
   const counts = [...done].sort(([a], [b]) => a.localeCompare(b)).map(([kind, n]) => `${kind} ${n}`);
   const head = [
     `done: ${counts.join(", ")}`,
-    `${requests} requests, ${excused} of them in the hands of a worker that was killed; ${lines} lines, ${events} events, ${rollouts} rollouts`,
+    `${requests} requests, ${failed} of them failed; ${lines} lines, ${events} events, ${rollouts} rollouts`,
   ];
   const [first] = violations;
-  if (first === undefined) return [...head, `seed ${seed}: all laws hold`].join("\n");
+  if (first === undefined)
+    return [
+      ...head,
+      `seed ${seed}: all laws hold (a failed request was in the hands of a worker that was killed, or nobody held the socket)`,
+    ].join("\n");
   const same = violations.filter(({ law }) => law === first.law);
   const others = new Set(violations.map(({ law }) => law).filter((law) => law !== first.law));
   return [

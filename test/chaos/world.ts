@@ -2,8 +2,10 @@
  * The fleet that a run troubles: on each host Chaussette on an inherited socket, Redis, and workers that write numbered
  * lines; and a load on each host, inside it, so that a cut link excuses nothing.
  */
+import { writeFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Section } from "../support/agent.ts";
 import { exampleSections } from "../support/example.ts";
 import { RealFleet } from "../support/fleet.ts";
@@ -30,6 +32,8 @@ const COMMANDS: Readonly<Record<WatcherName, string>> = {
 /** Of circusd, in the directory of its host. */
 const LOG = "circusd.log";
 const WHOLE_MS = 180_000;
+/** Preloaded into agents and controllers. */
+const SET_CLOCK = pathToFileURL(join(projectRoot, "test/fixtures/set_clock.mjs")).href;
 /** Longer than any stop of a part: who waits is answered. */
 const REQUEST_MS = 90_000;
 
@@ -66,6 +70,8 @@ export class World implements AsyncDisposable {
   /** What this machine cannot do, in words. */
   readonly lacks: readonly string[];
   readonly can: ReadonlySet<Need>;
+  /** Hosts whose agent we ended, until the next one answers. */
+  readonly unattended = new Set<string>();
   readonly #disks: Disks;
 
   private constructor(fleet: RealFleet, disks: Disks, lacks: readonly string[]) {
@@ -86,11 +92,11 @@ export class World implements AsyncDisposable {
         controllers,
         sections: (host) => sections(example, disks.of(host)),
         stateDirOf: (host) => disks.of(host),
+        envOf: (name, dir) => ({ NODE_OPTIONS: `--import=${SET_CLOCK}`, CIRCUS_TEST_CLOCK: dir.file(`${name}.clock`) }),
       });
       const lacks = [
         ...(permitted() ? [] : ["network namespaces are not permitted: everything on loopback, no faults of links"]),
         ...(disks.areMounted ? [] : ["tmpfs cannot be mounted: no full disks"]),
-        "the clock is left alone",
       ];
       return new World(fleet, disks, lacks);
     } catch (error) {
@@ -101,6 +107,11 @@ export class World implements AsyncDisposable {
 
   get hosts(): readonly string[] {
     return this.fleet.hosts.map(({ name }) => name);
+  }
+
+  /** Whether an agent holds the sockets and the pipes of a host. */
+  isAttended(host: string): boolean {
+    return this.fleet.host(host).agent.isRunning && !this.unattended.has(host);
   }
 
   directory(host: string): string {
@@ -118,6 +129,11 @@ export class World implements AsyncDisposable {
 
   free(host: string): void {
     this.#disks.free(host);
+  }
+
+  /** The wall clock of an agent or a controller, by so many ms before or behind the machine's. */
+  setClock(name: string, byMs: number): void {
+    writeFileSync(this.fleet.dir.file(`${name}.clock`), String(byMs));
   }
 
   /** Living processes in the directory of a host, circusd left out. */

@@ -28,9 +28,9 @@ const allHealthy = (picture: Picture) =>
 
 const QUICK = { "healthcheck.interval": "100ms", "healthcheck.timeout": "1s", "healthcheck.start_period": "5s" };
 
-/** Says READY=1 when told by a file, then goes on pinging while another is there. */
 /** Ends, and what depends on it starts when it has ended well. */
 const JOB = { respawn: false, autostart: false, "ready.when": "exited" };
+/** Says READY=1 when told by a file, and WATCHDOG=1 while that is there. */
 const NOTIFY = `
 import os, socket, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

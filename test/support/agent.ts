@@ -147,7 +147,7 @@ class TestAgent implements Agent {
     const { args = [], cwd = exampleDir, env, netns, readyMs = 15_000, user } = this.#options;
     const path = [join(exampleDir, "bin"), join(projectRoot, "node_modules/.bin"), cleanEnv()["PATH"] ?? ""];
     const as = user === undefined ? [] : ["setpriv", "--reuid", `${user}`, "--regid", `${user}`, "--clear-groups"];
-    const [name = "", ...words] = [...as, "circusd", ...args, this.iniFile];
+    const [name, ...words] = [...as, "circusd", ...args, this.iniFile];
     const program = await startProgram(name, words, {
       cwd,
       env: { PATH: path.join(delimiter), ...env },

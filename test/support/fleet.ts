@@ -47,6 +47,8 @@ export interface FleetOptions {
   readonly controllers?: readonly string[];
   /** State directory of a host's agent. @default one of its own */
   readonly stateDirOf?: (host: string) => string;
+  /** Of the environment of an agent or a controller. @default nothing more */
+  readonly envOf?: (name: string, dir: TempDir) => Readonly<Record<string, string>>;
 }
 
 interface HostLoad extends AsyncDisposable {
@@ -157,7 +159,11 @@ export class RealFleet implements AsyncDisposable {
   /** @throws where it does not read events within `readyMs` */
   async startController(name = ONE_CONTROLLER, readyMs = 30_000): Promise<void> {
     const place = name === ONE_CONTROLLER ? CENTRE : name;
-    const program = await startProgram("circus-controller", [this.dir.file(`${name}.ini`)], this.#in(place));
+    const env = this.#options.envOf?.(name, this.dir) ?? {};
+    const program = await startProgram("circus-controller", [this.dir.file(`${name}.ini`)], {
+      ...this.#in(place),
+      env,
+    });
     this.#controllers.set(name, program);
     await program.waitForLine(/"reading events"/, readyMs);
   }
@@ -220,6 +226,7 @@ export class RealFleet implements AsyncDisposable {
     const agent = await startAgent({
       cwd: directory,
       readyMs: 60_000,
+      env: this.#options.envOf?.(name, this.dir) ?? {},
       ...this.#in(name),
       ...(this.#options.stateDirOf === undefined ? {} : { stateDir: this.#options.stateDirOf(name) }),
       sections: {

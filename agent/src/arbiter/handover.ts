@@ -83,9 +83,8 @@ export async function untilNoneIsBetween(watchers: Pick<WatcherSet, "all">): Pro
   const isBetween = (watcher: WatcherControl): boolean =>
     watcher.status === "stopping" || (watcher.status === "starting" && watcher.processes().length === 0);
   const stopping = watchers.all().filter(({ status }) => status === "stopping");
-  for (const end = performance.now() + BETWEEN_MS; performance.now() < end; await sleep(LOOK_MS)) {
-    if (!stopping.some(isBetween)) return;
-  }
+  const endMs = performance.now() + BETWEEN_MS;
+  while (stopping.some(isBetween) && performance.now() < endMs) await sleep(LOOK_MS);
 }
 
 /** Plugins live by talking to the agent, and end with it; all others go on, for the next agent to adopt. */
