@@ -149,13 +149,14 @@ interface PythonConfig extends Dict {
 /** What Circus loads and cannot run: refused by us, with the line. */
 const REFUSED_ON_PURPOSE = [
   /has no 'cmd'/, // it would fail at each spawn
+  /cannot be split into words/, // so would this
   /virtualenv: it needs 'copy_env/, // that watcher would be left out (reference §2.9)
   /no socket '.*' for \$\(circus\.sockets\./, // the text would reach the process
   /have the same address/, // the second could not be bound
 ];
 
 /** What only the Python program has in its environment. */
-const FOREIGN = new Set(["__name__", "CIRCUS_TEST_MARK", "PYTHONPATH", "LC_CTYPE"]);
+const FOREIGN = new Set(["__name__", "CIRCUS_TEST_MARK", "PYTHONPATH", "LC_CTYPE", "XDG_STATE_HOME"]);
 
 /** Keys of a watcher in Circus's dictionary that are ours under another name, with our value. */
 const WATCHER: Readonly<Record<string, (ours: WatcherConfig) => unknown>> = {

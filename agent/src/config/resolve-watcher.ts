@@ -1,5 +1,5 @@
 /** `[watcher:NAME]` → WatcherConfig. Pure. */
-import { NAME_BYTES_MAX } from "@circus-cluster/proto";
+import { NAME_BYTES_MAX, splitWords } from "@circus-cluster/proto";
 import { type GlobalEnv, watcherEnv } from "./environment.ts";
 import { resolveHooks } from "./hooks.ts";
 import { resolveLifecycle } from "./lifecycle.ts";
@@ -102,6 +102,11 @@ export function nameProblem(name: string): string | null {
 
 function checkTogether(reader: SectionReader, watcher: WatcherConfig): void {
   if (watcher.cmd.trim() === "") reader.sectionError("has no 'cmd'");
+  // With a shell they are its own to read.
+  for (const key of watcher.shell ? (["shell_args"] as const) : (["cmd", "args"] as const)) {
+    const split = splitWords(reader.text(key) ?? "");
+    if (!split.ok) reader.error(key, `it cannot be split into words: ${split.reason}`);
+  }
   if (watcher.singleton && watcher.numprocesses > 1) {
     reader.error("numprocesses", `a singleton has one process at most, not ${watcher.numprocesses}`);
   }

@@ -151,6 +151,14 @@ describe("one line per mistake", () => {
     ["[watcher:web]\ncmd =", ["circus.ini:1: [watcher:web] has no 'cmd'"]],
     ["[watcher:]\ncmd = x", ["circus.ini:1: name: a watcher needs a name"]],
     [
+      "[watcher:web]\ncmd = echo it's\nargs = a\\",
+      [
+        "circus.ini:2: cmd: it cannot be split into words: No closing quotation",
+        "circus.ini:3: args: it cannot be split into words: No escaped character",
+      ],
+    ],
+    ["[watcher:web]\ncmd = echo it's; echo \"\nshell = on", []],
+    [
       `${web}args = --fd $(circus.sockets.wbe)\nuse_sockets = 1\n[socket:web]\nport = 0`,
       ["circus.ini:3: args: no socket 'wbe' for $(circus.sockets.wbe) (known: web)"],
     ],
