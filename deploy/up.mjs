@@ -143,9 +143,10 @@ function writeHost(host, chosen, nats) {
 }
 
 /** The token of the web page's first user: made once, and kept beside the rest. */
-function webToken(controllerIni) {
-  const file = join(upDir, "web-token");
-  if (existsSync(file)) return readFileSync(file, "utf8").trim();
+const webTokenFile = join(upDir, "web-token");
+
+function makeWebToken(controllerIni) {
+  if (existsSync(webTokenFile)) return;
   rmSync(join(upDir, "tokens"), { force: true });
   const args = ["token", "--name", "admin", "--role", "operator", controllerIni];
   const { status, stdout, stderr } = spawnSync(join(bin, "circus-controller"), args, {
@@ -153,8 +154,15 @@ function webToken(controllerIni) {
     encoding: "utf8",
   });
   if (status !== 0) throw new Trouble(`circus-controller ${args.join(" ")} failed: ${stderr.trim()}`);
-  writeFileSync(file, stdout, { mode: 0o600 });
-  return stdout.trim();
+  writeFileSync(webTokenFile, stdout, { mode: 0o600 });
+}
+
+/** Where the web page is; nothing of a fleet that an older checkout started, which has none. */
+function webPage(record) {
+  if (record.ports.web === undefined || !existsSync(webTokenFile)) return "";
+  return `
+Or in a browser: http://127.0.0.1:${record.ports.web}/
+  token: ${readFileSync(webTokenFile, "utf8").trim()}`;
 }
 
 function writeController(nats, chosen) {
@@ -211,7 +219,7 @@ async function startFleet() {
     );
     await until("the nats-server's port", [server], () => answers(chosen.nats));
     const controllerIni = writeController(nats, chosen);
-    webToken(controllerIni);
+    makeWebToken(controllerIni);
     await launch("controller", "controller", join(bin, "circus-controller"), [controllerIni], upDir);
     for (const host of HOSTS) {
       await launch("agent", host, join(bin, "circusd"), [writeHost(host, chosen, nats)], example);
@@ -306,7 +314,8 @@ async function show(record) {
     if (result.status !== 0) throw new Trouble(`circusctl ${args.join(" ")} ended with ${result.status}`);
   }
   const here = relative(process.cwd(), upDir) || ".";
-  say(`
+  say(
+    `
 It is up: nats-server at ${record.nats}, a controller, agents ${HOSTS.join(", ")}; logs in ${here}/logs. Next:
 
   source ${here}/env
@@ -316,9 +325,8 @@ It is up: nats-server at ${record.nats}, a controller, agents ${HOSTS.join(", ")
   circusctl --all history myworker --at ${new Date().toTimeString().slice(0, 5)}
   circusctl rollout list
   npm run down
-
-Or in a browser: http://127.0.0.1:${record.ports.web}/
-  token: ${webToken(null)}`);
+${webPage(record)}`.trimEnd(),
+  );
 }
 
 function tail(log) {

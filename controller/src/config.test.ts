@@ -46,6 +46,7 @@ describe("controller.ini", () => {
         stateDir: "/var/lib/circus-controller",
         tls: { ca: null, cert: null, key: null },
         keep: { ageMs: 30 * 86_400_000, sizeBytes: null },
+        replicas: null,
         http: null,
         notify: [],
         timings: {
@@ -125,7 +126,7 @@ describe("controller.ini", () => {
     ],
     [
       "[controller]\nnats_url = nats://a\ncolour = red\n",
-      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key, keep, keep_size, http, http_tokens, http_tls_cert, http_tls_key",
+      "controller.ini:3: unknown key 'colour'; known: nats_url, fleet, credentials, state_dir, name, tls_ca, tls_cert, tls_key, keep, keep_size, replicas, http, http_tokens, http_tls_cert, http_tls_key",
     ],
     ...(
       [

@@ -4,6 +4,7 @@ import { homedir, hostname } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import {
   type Millis,
+  natsUrlFault,
   nearest,
   parseBytes,
   parseDuration,
@@ -31,6 +32,8 @@ export interface ControllerConfig {
   readonly stateDir: string;
   readonly tls: TlsFiles;
   readonly keep: Keep;
+  /** Servers of NATS that keep a copy of events and lock; null: as they are, or one. */
+  readonly replicas: number | null;
   /** Null: no HTTP. */
   readonly http: HttpConfig | null;
   /** Whom to tell of what. */
@@ -62,6 +65,8 @@ export interface ConfigWorld {
 const SECTION = "controller";
 /** Smaller ones would hold less than a day of a small fleet. */
 const KEEP_BYTES_MIN = 16 * 1024 * 1024;
+/** An even number outlives the loss of no more servers than the odd one below it. */
+const REPLICAS = ["1", "3", "5"];
 const OWN_KEYS = [
   "nats_url",
   "fleet",
@@ -73,6 +78,7 @@ const OWN_KEYS = [
   "tls_key",
   "keep",
   "keep_size",
+  "replicas",
 ] as const;
 const KEYS = [...OWN_KEYS, ...HTTP_KEYS] as const;
 type Key = (typeof KEYS)[number] | "timings";
@@ -124,6 +130,7 @@ class Reader {
     const stateDir = this.#path("state_dir") ?? this.#world.stateDir;
     const tls = this.#tls();
     const keep: Keep = { ageMs: this.#keepAge(), sizeBytes: this.#keepSize() };
+    const replicas = this.#replicas();
     const http = readHttp({
       text: (key) => this.#text(key),
       path: (key) => this.#path(key),
@@ -135,7 +142,10 @@ class Reader {
       const sorted = [...this.#problems].sort((a, b) => a.line - b.line);
       return { ok: false, problems: sorted.map(({ line, text }) => `${this.#file}:${line}: ${text}`) };
     }
-    return { ok: true, config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, http, notify, timings } };
+    return {
+      ok: true,
+      config: { natsUrls, fleet, name, credentials, stateDir, tls, keep, replicas, http, notify, timings },
+    };
   }
 
   #checkShape(): void {
@@ -169,12 +179,8 @@ class Reader {
     }
     const urls = text.split(/[\s,]+/).filter((url) => url !== "");
     for (const url of urls) {
-      const match = /^(?:(?:nats|tls):\/\/)?([^\s/]+?)(?::(\d{1,5}))?\/?$/i.exec(url);
-      if (match?.[1]?.includes("@") === true) {
-        this.#wrong("nats_url", "user and password do not belong in it; use 'credentials'");
-      } else if (match === null || Number(match[2] ?? 0) > 65_535) {
-        this.#wrong("nats_url", `'${url}' is not nats://HOST:PORT or tls://HOST:PORT`);
-      }
+      const fault = natsUrlFault(url);
+      if (fault !== null) this.#wrong("nats_url", fault);
     }
     return urls;
   }
@@ -239,6 +245,13 @@ class Reader {
       this.#wrong("keep_size", `'${text}' is no size of 16M or more, such as 10G`);
     }
     return bytes;
+  }
+
+  #replicas(): number | null {
+    const text = this.#text("replicas");
+    if (text !== null && !REPLICAS.includes(text))
+      this.#wrong("replicas", `'${text}' is none of ${REPLICAS.join(", ")}`);
+    return text === null ? null : Number(text);
   }
 
   #timings(): Timings {
@@ -321,7 +334,8 @@ class Reader {
   }
 
   #problem(line: number, text: string): void {
-    this.#problems.push({ line, text });
+    // What is quoted of the file must not drive a terminal.
+    this.#problems.push({ line, text: text.replace(/[\p{Cc}\p{Cf}]/gu, "?") });
   }
 }
 

@@ -104,6 +104,7 @@ export class Controller implements AsyncDisposable {
         : new Election({
             name,
             connect: (signal) => connectLock(config, lock, signal),
+            replicas: config.replicas ?? 1,
             used: () => this.#rollouts.lastFence(),
             onWon: () => void this.#duty.begin(),
             onLost: () => this.#duty.end(),
@@ -117,7 +118,7 @@ export class Controller implements AsyncDisposable {
       db: stores.events,
       timings: timings.presence,
       tickMs: timings.tickMs,
-      // Of two controllers both see it; the leader tells.
+      // Of two controllers both see it; the leader tells, also once a lock that is late is renewed.
       emit: (draft) => !this.#duty.isLeading || emit(draft),
       lastSeq: (host, epoch) => lastSeq(stores.events, host, epoch),
       onBeat: (host, beat) => {
@@ -129,7 +130,7 @@ export class Controller implements AsyncDisposable {
     });
     const clockDelayMs = (host: string): number => this.#presence.clockDelayMs(host);
     const commander = new Commander({ connection, subjects, controller: name, clockDelayMs, fence });
-    const isLeading = (): boolean => this.#duty.isLeading && mayAct();
+    const isLeading = (): boolean => this.#isLeading;
     const pacer = new Pacer({ commander, mayAct: isLeading, pace: () => this.#presence.paceMs });
     this.#keeper = new Keeper({
       commander,
@@ -170,6 +171,7 @@ export class Controller implements AsyncDisposable {
       connection,
       subjects,
       writer: this.#writer,
+      replicas: config.replicas,
       log,
       onEvents: (events) => {
         this.#tally.add(events);
@@ -177,10 +179,7 @@ export class Controller implements AsyncDisposable {
       },
     });
     this.#housekeeping = new Housekeeping({ stores, keep: config.keep, firstPruneMs: timings.firstPruneMs, log });
-    this.#vitals = new Vitals({
-      ...{ connection, stores, stateDir: config.stateDir, consumer: this.#consumer },
-      position: () => this.#writer.place.pos,
-    });
+    this.#vitals = new Vitals({ connection, stores, stateDir: config.stateDir, consumer: this.#consumer });
     const health = () => ({ ...this.#vitals.health, controllers: this.#signs.controllers });
     const refusal = (): string | null => this.#refusal();
     const answers = new Answers({ view, rollouts: this.#rollouts, health, refusal, leader: () => this.#leader });
@@ -279,7 +278,7 @@ export class Controller implements AsyncDisposable {
       metrics: () =>
         controllerMetrics({
           ...{ controller, stateDir, isConnected, progress, tally: this.#tally },
-          election: () => ({ isLeading: this.#leader === controller, controllers: this.#signs.controllers.length }),
+          election: () => ({ isLeading: this.#isLeading, controllers: this.#signs.controllers.length }),
           paceMs: () => this.#presence.paceMs,
           totals: () => view.totals(),
           rollouts: () => rolloutCounts(rollouts),
@@ -335,10 +334,14 @@ export class Controller implements AsyncDisposable {
     this.#duty.end();
   }
 
+  /** All that a leader has to know is read, and the lock is worth something now. */
+  get #isLeading(): boolean {
+    return this.#duty.isLeading && (this.#election?.mayAct ?? true);
+  }
+
   /** As far as it is known; null: none. */
   get #leader(): string | null {
-    const isLeading = this.#duty.isLeading && (this.#election?.mayAct ?? true);
-    return leaderOf(this.#config.name, isLeading, this.#election?.leader ?? null, this.#signs.controllers);
+    return leaderOf(this.#config.name, this.#isLeading, this.#election?.leader ?? null, this.#signs.controllers);
   }
 
   /** Why changes are not for us; null: they are. */

@@ -1,6 +1,7 @@
 /**
- * The controller's own events, under `_fleet`: presence and rollouts. Sent in order, one at a time, each until the
- * stream has acknowledged it; they come back through ingest like any host's.
+ * The controller's own events, under `_fleet`: presence and rollouts. Sent in order, some at a time, each until the
+ * stream has acknowledged it; they come back through ingest like any host's. Savings of rollouts never overtake each
+ * other: a later one makes an earlier one worth nothing (see rollout/replica.ts).
  */
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -15,6 +16,8 @@ import type { FleetConnection } from "@circus-cluster/proto/nats";
 
 /** Waiting to be sent; a rollout that takes thousands of hosts at once, at five events each, fits in. */
 const QUEUE_MAX = 100_000;
+/** Unacknowledged at a time. */
+const WINDOW = 64;
 const STORE_MS = 5000;
 const RETRY_MS = 500;
 /** A server syncs its stream once a minute: a power cut takes what is younger (fleet-protocol §4). */
@@ -114,25 +117,42 @@ export class FleetEvents implements AsyncDisposable {
 
   async #send(): Promise<void> {
     // Its end is noted in the same breath: what is queued in a microtask later would wait for the next event.
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+    for (let some = this.#next(); some.length > 0; some = this.#next()) {
       if (this.#stopping.signal.aborted) break;
-      const failure = this.#parts.mayAct() ? await this.#store(next) : "this controller does not lead";
-      if (this.#queue[0] !== next) continue; // halted meanwhile
-      if (failure === null) {
-        this.#queue.shift();
-        this.#recent.push({ event: next, atMs: performance.now() });
-        this.#forgetSettled();
-        this.#lastFailure = "";
-        while ((this.#waiting[0]?.seq ?? Number.POSITIVE_INFINITY) <= next.seq) this.#waiting.shift()?.settle(true);
-        continue;
-      }
-      if (failure !== this.#lastFailure && this.#parts.connection.isConnected) {
+      const failures = this.#parts.mayAct()
+        ? await Promise.all(some.map((event) => this.#store(event)))
+        : some.map(() => "this controller does not lead");
+      const at = this.#queue.indexOf(some[0] as FleetEvent);
+      if (at < 0) continue; // halted meanwhile
+      this.#queue.splice(at, some.length, ...some.filter((_, index) => failures[index] !== null));
+      const atMs = performance.now();
+      for (const [index, event] of some.entries()) if (failures[index] === null) this.#recent.push({ event, atMs });
+      this.#forgetSettled();
+      const first = this.#queue[0]?.seq ?? Number.POSITIVE_INFINITY;
+      while ((this.#waiting[0]?.seq ?? Number.POSITIVE_INFINITY) < first) this.#waiting.shift()?.settle(true);
+      const failure = failures.find((one) => one !== null) ?? "";
+      if (failure !== "" && failure !== this.#lastFailure && this.#parts.connection.isConnected) {
         this.#parts.log.warning("an event of the fleet cannot be stored; trying again", { reason: failure });
       }
       this.#lastFailure = failure;
-      await delay(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      if (failure !== "") {
+        await delay(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      }
     }
     this.#isSending = false;
+  }
+
+  /** What goes out together: at most one saving. */
+  #next(): readonly FleetEvent[] {
+    const some: FleetEvent[] = [];
+    let hasSaving = false;
+    for (const event of this.#queue.slice(0, WINDOW)) {
+      const isSaving = event.kind === "rollout_saved";
+      if (isSaving && hasSaving) break;
+      hasSaving ||= isSaving;
+      some.push(event);
+    }
+    return some;
   }
 
   async #store(event: FleetEvent): Promise<string | null> {

@@ -77,8 +77,8 @@ async function operate(options: Working, config: ControllerConfig): Promise<numb
       const { rebuild } = await import("./operations/rebuild.ts");
       await rebuild(config, out, stopSignal());
     } else if (options.kind === "token") {
-      const { makeToken } = await import("./operations/token.ts");
-      out(makeToken(config, options));
+      const { tokens } = await import("./operations/token.ts");
+      tokens(config, options.work, out);
     } else if (options.kind === "notify-test") {
       const { notifyTest } = await import("./operations/notify-test.ts");
       return (await notifyTest(config, options.rule, out, stopSignal())) ? 0 : 1;

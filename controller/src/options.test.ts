@@ -33,7 +33,15 @@ describe("the command line", () => {
     [["prune", "a.ini", "--keep"], mistake("--keep needs a value")],
     [
       ["token", "--name", "eve", "--role=viewer", "a.ini"],
-      { kind: "token", file: "a.ini", name: "eve", role: "viewer" },
+      { kind: "token", file: "a.ini", work: { do: "make", holder: { name: "eve", role: "viewer" } } },
+    ],
+    [["token", "a.ini", "--list"], { kind: "token", file: "a.ini", work: { do: "list" } }],
+    [["token", "a.ini", "--revoke", "eve"], { kind: "token", file: "a.ini", work: { do: "revoke", name: "eve" } }],
+    [["token", "a.ini", "--revoke", "eve", "--list"], mistake("--list stands alone")],
+    [["token", "a.ini", "--revoke", "eve", "--role", "viewer"], mistake("--revoke stands alone")],
+    [
+      ["token", "a.ini", "--revoke", "e/v"],
+      mistake("--revoke 'e/v' has other than letters, digits, '_' and '-', or more than 64"),
     ],
     [["token", "a.ini", "--role", "viewer"], mistake("whom for? --name NAME is missing")],
     [

@@ -1,7 +1,8 @@
 /** circus-controller's own command line. Pure: words in, one decision out. */
-import { type Millis, parseBytes, parseUserName, type UserName } from "@circus-cluster/proto";
-import { HTTP_ROLES, type HttpRole } from "./doors/http/tokens.ts";
+import { type Millis, parseBytes, parseUserName } from "@circus-cluster/proto";
+import { HTTP_ROLES } from "./doors/http/tokens.ts";
 import { parseKeep } from "./keep.ts";
+import type { TokenWork } from "./operations/token.ts";
 
 export const USAGE = "usage: circus-controller [COMMAND] FILE.ini; try circus-controller --help";
 
@@ -12,6 +13,7 @@ export const HELP = `usage: circus-controller FILE.ini
        circus-controller prune FILE.ini [--keep TIME] [--keep-size SIZE]
        circus-controller rebuild FILE.ini
        circus-controller token FILE.ini --name NAME --role viewer|operator
+       circus-controller token FILE.ini --list | --revoke NAME
        circus-controller notify-test FILE.ini [--rule NAME]
 
 Follows a fleet over NATS, keeps its history in SQLite, answers questions and runs rollouts.
@@ -26,6 +28,7 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
                 tls_ca, tls_cert, tls_key
                 keep         drop events and intervals older than this (30d), or forever
                 keep_size    drop the oldest days while the event database holds more, e.g. 10G
+                replicas     NATS servers of a cluster that keep events and lock: 1, 3 or 5
                 http         HOST:PORT of the HTTP API and /metrics (off)
                 http_tokens  file of the tokens that it asks for
                 http_tls_cert, http_tls_key
@@ -47,7 +50,8 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
   prune       drops old days now, by keep and keep_size or by what is given here
   rebuild     makes the event database anew from the stream; no controller may run on it
   token       makes a token for the HTTP API, keeps its hash in http_tokens, and prints it, this once:
-              a viewer may read, an operator start rollouts too; a removed line revokes it
+              a viewer may read, an operator start rollouts too; a controller that runs takes a revoked
+              one no more, at once
   notify-test sends a test by each rule, or by one: 0 if all have arrived, 1 if not`;
 
 export type Options =
@@ -61,7 +65,7 @@ export type Options =
       readonly keepMs: Millis | null;
       readonly keepBytes: number | null;
     }
-  | { readonly kind: "token"; readonly file: string; readonly name: UserName; readonly role: HttpRole }
+  | { readonly kind: "token"; readonly file: string; readonly work: TokenWork }
   | {
       readonly kind: "notify-test";
       readonly file: string;
@@ -79,11 +83,11 @@ const COMMANDS = {
   backup: { words: 2, options: [] },
   prune: { words: 1, options: ["--keep", "--keep-size"] },
   rebuild: { words: 1, options: [] },
-  token: { words: 1, options: ["--name", "--role"] },
+  token: { words: 1, options: ["--name", "--role", "--list", "--revoke"] },
   "notify-test": { words: 1, options: ["--rule"] },
 } as const;
 type Command = keyof typeof COMMANDS;
-const VALUED: readonly string[] = ["--keep", "--keep-size", "--name", "--role", "--rule"];
+const VALUED: readonly string[] = ["--keep", "--keep-size", "--name", "--role", "--revoke", "--rule"];
 
 function isCommand(word: string | undefined): word is Command {
   return word !== undefined && Object.hasOwn(COMMANDS, word);
@@ -145,7 +149,7 @@ function decide(command: Command | null, words: readonly string[], given: Readon
     case "rebuild":
       return { kind: "rebuild", file };
     case "token":
-      return tokenOptions(file, given.get("--name"), given.get("--role"));
+      return tokenOptions(file, given);
     case "notify-test":
       return { kind: "notify-test", file, rule: given.get("--rule") ?? null };
     default:
@@ -161,12 +165,18 @@ function pruneOptions(file: string, keep: string | undefined, size: string | und
   return { kind: "prune", file, keepMs, keepBytes };
 }
 
-function tokenOptions(file: string, nameText: string | undefined, roleText: string | undefined): Options {
-  if (nameText === undefined) return mistake("whom for? --name NAME is missing");
-  const name = parseUserName(nameText);
-  if (name === null)
-    return mistake(`--name '${nameText}' has other than letters, digits, '_' and '-', or more than 64`);
-  const role = HTTP_ROLES.find((one) => one === roleText);
+function tokenOptions(file: string, given: ReadonlyMap<string, string>): Options {
+  const token = (work: TokenWork): Options => ({ kind: "token", file, work });
+  const [first, ...more] = ["--list", "--revoke"].filter((option) => given.has(option));
+  if (first !== undefined && (more.length > 0 || given.size > 1)) return mistake(`${first} stands alone`);
+  if (first === "--list") return token({ do: "list" });
+  const option = first ?? "--name";
+  const text = given.get(option);
+  if (text === undefined) return mistake("whom for? --name NAME is missing");
+  const name = parseUserName(text);
+  if (name === null) return mistake(`${option} '${text}' has other than letters, digits, '_' and '-', or more than 64`);
+  if (first === "--revoke") return token({ do: "revoke", name });
+  const role = HTTP_ROLES.find((one) => one === given.get("--role"));
   if (role === undefined) return mistake(`--role is one of ${HTTP_ROLES.join(", ")}`);
-  return { kind: "token", file, name, role };
+  return token({ do: "make", holder: { name, role } });
 }

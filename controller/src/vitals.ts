@@ -9,31 +9,31 @@ import { prunedBefore } from "./store/retention.ts";
 import { walBytes } from "./store/wal.ts";
 
 const LOOK_MS = 10_000;
+/** While there is no stream yet, or it cannot be looked at. */
+const LOOK_AGAIN_MS = 500;
 
 export interface VitalsParts {
   readonly connection: Pick<FleetConnection, "streamInfo">;
   readonly stores: Stores;
   readonly stateDir: string;
-  readonly consumer: Pick<Consumer, "trouble">;
-  /** The last message taken from the stream. */
-  readonly position: () => number;
+  readonly consumer: Pick<Consumer, "trouble" | "progress" | "sawEnd">;
 }
 
 export class Vitals implements Disposable {
   readonly #parts: VitalsParts;
   readonly #beganMs: Millis = performance.now();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #stream: StreamState | null = null;
 
   constructor(parts: VitalsParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
-    this.#look();
+    void this.#look();
   }
 
   /** @throws the system's error where the state directory is gone */
   get health(): ControllerHealth {
-    const { stores, stateDir, consumer, position } = this.#parts;
+    const { stores, stateDir, consumer } = this.#parts;
     const { bavail, bsize, blocks } = statfsSync(stateDir);
     const usedBytes = [stores.events.name, stores.rollouts.name]
       .map((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) + walBytes(file))
@@ -43,7 +43,7 @@ export class Vitals implements Disposable {
       version: VERSION,
       upMs: Math.round(performance.now() - this.#beganMs),
       stream: stream === null ? null : { messages: stream.messages, bytes: stream.bytes, firstSeq: stream.firstSeq },
-      lag: stream === null ? null : Math.max(0, stream.lastSeq - position()),
+      lag: stream === null ? null : consumer.progress(Date.now()).pending,
       trouble: consumer.trouble,
       missing: missingEvents(stores.events),
       stateDir: { path: stateDir, freeBytes: bavail * bsize, totalBytes: blocks * bsize, usedBytes },
@@ -52,17 +52,15 @@ export class Vitals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
   }
 
-  #look(): void {
-    this.#parts.connection.streamInfo(EVENTS_STREAM).then(
-      (state) => {
-        this.#stream = state;
-      },
-      () => {
-        this.#stream = null; // shown as not known
-      },
-    );
+  async #look(): Promise<void> {
+    const { connection, consumer } = this.#parts;
+    this.#stream = await connection.streamInfo(EVENTS_STREAM).catch(() => null); // shown as not known
+    if (this.#stream !== null && this.#stream.messages > 0) consumer.sawEnd(this.#stream.lastSeq);
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => void this.#look(), this.#stream === null ? LOOK_AGAIN_MS : LOOK_MS);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLoopbackHost, parseAddress } from "./address.ts";
+import { isLoopbackHost, natsUrlFault, parseAddress } from "./address.ts";
 
 describe("parseAddress", () => {
   it.each([
@@ -17,6 +17,26 @@ describe("parseAddress", () => {
     ["a b:1", null],
   ])("reads %j", (text, expected) => {
     expect(parseAddress(text)).toEqual(expected);
+  });
+});
+
+describe("natsUrlFault", () => {
+  it.each(["nats://a", "tls://nats.example:4222", "a", "a:1", "TLS://[::1]:4222/", "ws://a:80"])("takes %s", (url) => {
+    expect(natsUrlFault(url)).toBeNull();
+  });
+  it.each([
+    "nats://",
+    "",
+    "http://a",
+    "nats://a:0",
+    "nats://a:65536",
+    "nats://a:0x50",
+    "nats://::1:4222",
+    "a/b",
+    "a:b:1",
+  ])("refuses %j", (url) => expect(natsUrlFault(url)).toBe(`'${url}' is not nats://HOST:PORT or tls://HOST:PORT`));
+  it("never shows a password", () => {
+    expect(natsUrlFault("nats://me:hunter2@a:4222")).toBe("user and password do not belong in it; use 'credentials'");
   });
 });
 

@@ -25,6 +25,7 @@ export const RESERVED_HOSTS = ["_all", FLEET_TOKEN] as const;
 export const AGENT_TOKEN = "_agent" as Token;
 
 const HOST = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const NEVER_ESCAPED = /^[A-Za-z0-9-]{1,128}$/;
 const PLAIN = /^[A-Za-z0-9-]$/;
 
 /** @returns the name, or null where it is no host name (a dot, a blank, a leading `_`, too long). */
@@ -59,6 +60,7 @@ export function escapeToken(text: string): Token {
 
 /** The text that {@link escapeToken} was given, or null where the token is not of its making. */
 export function unescapeToken(token: string): string | null {
+  if (NEVER_ESCAPED.test(token)) return token;
   if (!/^(?:[A-Za-z0-9-]|_[0-9A-F]{2})+$/.test(token)) return null;
   const bytes: number[] = [];
   for (let i = 0; i < token.length; i++) {

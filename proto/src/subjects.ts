@@ -22,9 +22,11 @@ function word(text: string, what: string): string {
 /** Subjects of one fleet. Every builder throws RangeError for text that cannot stand in a subject. */
 export class Subjects {
   readonly root: string;
+  readonly #start: string;
 
   constructor(fleet: string) {
     this.root = `circus.${word(fleet, "fleet")}`;
+    this.#start = `${this.root}.`;
   }
 
   heartbeat(host: HostName): string {
@@ -75,8 +77,8 @@ export class Subjects {
 
   /** Reads a subject of this fleet; null where it is none, or malformed. */
   parse(subject: string): ParsedSubject | null {
-    if (!subject.startsWith(`${this.root}.`)) return null;
-    const tokens = subject.slice(this.root.length + 1).split(".");
+    if (!subject.startsWith(this.#start)) return null;
+    const tokens = subject.slice(this.#start.length).split(".");
     const [kind, a = "", b = "", c = ""] = tokens;
     switch (kind) {
       case "hb":

@@ -15,7 +15,7 @@ import { ms, quantile, type Row, table } from "./measure.ts";
 const SIZES = (process.env["BENCH_HOSTS"] ?? "10,100,1000").split(",").map(Number);
 const ROUNDS = 10;
 const IDLE_MS = 5000;
-const ROLLOUT_MS = 300_000;
+const ROLLOUT_MS = 900_000;
 
 interface Figures {
   readonly hosts: number;
@@ -25,9 +25,11 @@ interface Figures {
   readonly list: Cost;
   readonly bareMs: number;
   readonly eachMs: number;
+  readonly eachBareMs: number;
   readonly atOnce: Cost;
   readonly idlePercent: number;
-  readonly rssMiB: number;
+  readonly memoryMiB: { readonly now: number; readonly peak: number };
+  readonly databaseMiB: number;
 }
 
 async function typical(fleet: SimulatedFleet, work: () => Promise<unknown>): Promise<Cost> {
@@ -71,6 +73,7 @@ async function measure(hosts: number): Promise<Figures> {
   const list = await typical(fleet, () => fleet.broadcast("list", false));
   const { wallMs: bareMs } = await typical(fleet, () => fleet.broadcast("ping", true));
   const { wallMs: eachMs } = await typical(fleet, () => fleet.tellEach("list", {}));
+  const { wallMs: eachBareMs } = await typical(fleet, () => fleet.tellEach("ping", {}));
   const atOnce = await fleet.cost(() => restartAtOnce(fleet));
   const idlePercent = (100 * idle.cpuMs) / idle.wallMs;
   return {
@@ -81,9 +84,11 @@ async function measure(hosts: number): Promise<Figures> {
     list,
     bareMs,
     eachMs,
+    eachBareMs,
     atOnce,
     idlePercent,
-    rssMiB: fleet.controllerRssMiB,
+    memoryMiB: fleet.controllerMiB,
+    databaseMiB: fleet.databaseMiB,
   };
 }
 
@@ -105,9 +110,17 @@ export async function benchFleet(): Promise<string> {
         row("--all restart --at-once, to its end", ({ atOnce }) => costText(atOnce)),
         row("--all list, one broadcast to the agents", ({ list }) => ms(list.wallMs)),
         row("  to bare NATS fan-out", ({ list, bareMs }) => `×${(list.wallMs / bareMs).toFixed(2)} of ${ms(bareMs)}`),
-        row("--all list, one question to each agent", ({ eachMs }) => ms(eachMs)),
+        row("  one question to each agent instead", ({ eachMs }) => ms(eachMs)),
+        row(
+          "  to bare NATS requests",
+          ({ eachMs, eachBareMs }) => `×${(eachMs / eachBareMs).toFixed(2)} of ${ms(eachBareMs)}`,
+        ),
         row("controller at rest, of one core", ({ idlePercent }) => `${idlePercent.toFixed(1)} %`),
-        row("controller, resident", ({ rssMiB }) => `${rssMiB.toFixed(0)} MiB`),
+        row(
+          "controller, resident (at most)",
+          ({ memoryMiB: { now, peak } }) => `${now.toFixed(0)} (${peak.toFixed(0)}) MiB`,
+        ),
+        row("its databases", ({ databaseMiB }) => `${databaseMiB.toFixed(0)} MiB`),
       ],
     ),
     `plot: ${plotFile}`,
@@ -125,7 +138,8 @@ function plot(found: readonly Figures[]): string {
     line("--all restart --at-once, ms", ({ atOnce }) => atOnce.wallMs),
     line("--all list of the agents, ms", ({ list }) => list.wallMs),
     line("controller at rest, % of a core", ({ idlePercent }) => idlePercent),
-    line("controller, MiB", ({ rssMiB }) => rssMiB),
+    line("controller, MiB", ({ memoryMiB }) => memoryMiB.now),
+    line("its databases, MiB", ({ databaseMiB }) => databaseMiB),
   ]);
   const dir = join(projectRoot, "test/artefacts");
   mkdirSync(dir, { recursive: true });

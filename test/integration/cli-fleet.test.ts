@@ -4,10 +4,13 @@
  */
 import { join } from "node:path";
 import {
+  COMMANDS,
   type CommandAnswer,
   type CommandEnvelope,
+  type CommandSpec,
   type FleetRequest,
   type HostName,
+  ROLLOUT_COMMANDS,
   ROLLOUT_DEFAULTS,
   type RolloutRecord,
   type RolloutStep,
@@ -17,6 +20,7 @@ import {
 } from "@circus-cluster/proto";
 import { connectFleet, type FleetConnection, readCredentials } from "@circus-cluster/proto/nats";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { main } from "../../cli/src/main.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { freePort } from "../support/ports.ts";
@@ -63,7 +67,7 @@ async function startAgent(host: HostName): Promise<void> {
     const parsed = subjects.parse(subject);
     if (parsed?.kind !== "cmd") return;
     const envelope = value as CommandEnvelope;
-    commands.push({ host: parsed.host, user: parsed.user, envelope });
+    commands.push({ host, user: parsed.user, envelope });
     const to = parsed.host === "_all" ? subjects.reply(host, parsed.user, envelope.id) : reply;
     for (const answer of agentAnswers(host, envelope))
       connection.publish(to ?? "", { v: 1, id: envelope.id, ...answer });
@@ -535,6 +539,120 @@ describe("rollouts", () => {
     });
     expect(await ctl("--all restart")).toMatchObject({ code: 2 });
     expect(await ctl("--all restart w --batch 0")).toMatchObject({ code: 2 });
+  });
+});
+
+/** A call inside this process: a hundred of them take seconds. */
+async function inside(argv: readonly string[]): Promise<Pick<Result, "code" | "stdout" | "stderr">> {
+  let [stdout, stderr] = ["", ""];
+  const code = await main(argv, {
+    out: (text) => (stdout += text) !== "",
+    err: (text) => {
+      stderr += text;
+    },
+    env: environment(),
+    ...{ isInTty: false, isOutTty: false, isErrTty: false },
+    columns: () => 80,
+    now: () => Date.now(),
+    ask: () => Promise.resolve(null),
+    onInterrupt: () => () => undefined,
+  });
+  return { code, stdout, stderr };
+}
+
+/** Good words for the arguments of a command. */
+function wordsFor({ name, cli }: CommandSpec): readonly string[] {
+  const good: Readonly<Record<string, readonly string[]>> = {
+    ...{ name: ["w"], process: ["12"], pid: ["12"], signum: ["TERM"], nb: ["2"], option: ["endpoint"] },
+    ...{ keys: ["cmd"], cmd: ["sleep", "9"], options: ["numprocesses", "3"] },
+  };
+  return (cli?.args ?? []).flatMap(({ property }) => {
+    const words = good[property];
+    if (words === undefined) throw new Error(`no words for ${property} of ${name}`);
+    return words;
+  });
+}
+
+describe("every command of the table on every scope", () => {
+  const SCOPES = [
+    { words: ["--all"], reached: ["web1", "web2", "web3"], meant: { hosts: null, where: null } },
+    { words: ["--host", "web1,web2"], reached: ["web1", "web2"], meant: { hosts: ["web1", "web2"], where: null } },
+    {
+      words: ["--where", "role=db"],
+      reached: ["web3"],
+      meant: { hosts: null, where: [{ key: "role", value: "db", isEqual: true }] },
+    },
+  ] as const;
+  const typed = [...COMMANDS.values()].filter(({ cli }) => cli !== null);
+  const table = typed.flatMap((spec) =>
+    SCOPES.map((scope) => ({ name: spec.name, on: scope.words.join(" "), spec, scope })),
+  );
+
+  it.each(table)("$on $name", async ({ name, spec, scope }) => {
+    const hosts = HOSTS.map((host) => hostInfo(host, "online", { role: host === "web3" ? "db" : "web" }));
+    answerOf = (verb, { hosts: named }) => {
+      if (verb === "rollout-start") return result(rollout(["pending"]));
+      const all = HOSTS.filter((host) => !Array.isArray(named) || named.includes(host));
+      if (verb === "status")
+        return result({ hosts: all.map((host) => hostStatus(host, watcher("w"))), unknownHosts: [] });
+      return result({ hosts, unknownHosts: [] });
+    };
+    const rolls = ROLLOUT_COMMANDS.some((command) => command === name);
+    const isWrite = spec.access === "write";
+    const words = [
+      name,
+      ...wordsFor(spec),
+      ...(rolls ? ["--detach"] : isWrite && spec.doors.includes("nats") ? ["--at-once"] : []),
+    ];
+    const seen: unknown[] = [];
+    for (const argv of [
+      [...scope.words, ...words],
+      [...words, ...scope.words],
+    ]) {
+      asked.length = 0;
+      commands.length = 0;
+      const { code, stdout, stderr } = await inside(argv);
+      if (!spec.doors.includes("nats")) {
+        const reason = `circusctl: ${name} works on the local agent only: without --all, --host and --where\n`;
+        expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: reason });
+        expect([...asked, ...commands]).toEqual([]);
+        continue;
+      }
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).not.toBe("");
+      const started = asked.find(({ subject }) => subject.endsWith(".rollout-start"))?.properties;
+      const told = commands.map(({ host, envelope }) => ({
+        host,
+        command: envelope.command,
+        properties: envelope.properties,
+      }));
+      if (name === "status") expect(asked.at(-1)?.subject).toMatch(/\.status$/);
+      else if (rolls) {
+        expect(commands).toEqual([]);
+        expect(started).toMatchObject({ command: name, ...scope.meant });
+      } else {
+        expect(told.map(({ host }) => host).sort()).toEqual(scope.reached);
+        expect(new Set(told.map(({ command }) => command))).toEqual(new Set([name]));
+      }
+      seen.push({ started, told: told.sort((a, b) => (a.host < b.host ? -1 : 1)), last: asked.at(-1)?.properties });
+    }
+    expect(seen[1]).toEqual(seen[0]); // before or behind the verb is the same
+  });
+
+  it("refuses together what nobody said is meant for all together, in one line", async () => {
+    const alone = typed.filter(
+      ({ name, access, doors }) =>
+        access === "write" && doors.includes("nats") && !ROLLOUT_COMMANDS.some((command) => command === name),
+    );
+    expect(alone.length).toBeGreaterThan(3);
+    for (const spec of alone) {
+      const { code, stdout, stderr } = await inside(["--all", spec.name, ...wordsFor(spec)]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toBe(
+        `circusctl: ${spec.name} would go to all of these hosts together; say so with --at-once, or name them by --host\n`,
+      );
+    }
+    expect([...asked, ...commands]).toEqual([]);
   });
 });
 

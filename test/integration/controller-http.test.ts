@@ -242,6 +242,12 @@ describe("the HTTP door", () => {
       status: 403,
       body: { error: { code: "forbidden" } },
     });
+    expect(await run(CONTROLLER, ["token", "--revoke", "eve", site.ini])).toMatchObject({
+      code: 0,
+      stdout: "the token of eve is revoked\n",
+    });
+    await waitFor(async () => (await site.get("/api/v1/status")).status === 401, { what: "eve to be refused" });
+    expect((await run(CONTROLLER, ["token", site.ini, "--list"])).stdout).toBe("alice operator\n");
   });
 
   it("tells live what changes, and once more to who was away", async () => {
@@ -352,7 +358,7 @@ describe("the HTTP door", () => {
     expect(await run(CONTROLLER, words("eve"))).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: `circus-controller: 'eve' has a token already; remove its line from ${dir.file("tokens")} first\n`,
+      stderr: `circus-controller: 'eve' has a token already; revoke it first (token --revoke eve)\n`,
     });
     await chmod(dir.file("tokens"), 0o644);
     expect(await run(CONTROLLER, words("bob"))).toMatchObject({ code: 1, stdout: "" });

@@ -1,5 +1,5 @@
 /** `[fleet]` → FleetConfig (design §4). Pure. */
-import { parseHostName, RESERVED_HOSTS } from "@circus-cluster/proto";
+import { natsUrlFault, parseHostName, RESERVED_HOSTS } from "@circus-cluster/proto";
 import type { SectionReader } from "./reader.ts";
 import { quote } from "./text.ts";
 import type { FleetConfig } from "./types.ts";
@@ -32,12 +32,8 @@ function natsUrls(reader: SectionReader): string[] {
   const urls = listOf(reader.text("nats_url") ?? "");
   if (urls.length === 0) reader.sectionError("has no 'nats_url'");
   for (const url of urls) {
-    const [, authority = "", port] = /^(?:(?:nats|tls|wss?):\/\/)?([^\s/]+?)(?::(\d{1,5}))?\/?$/i.exec(url) ?? [];
-    // The address of a server holds no secret: it shows up in logs and in `--check`.
-    if (authority.includes("@")) reader.error("nats_url", "user and password do not belong in it; use 'credentials'");
-    else if (authority === "" || Number(port ?? 0) > 65_535) {
-      reader.error("nats_url", `${quote(url)} is not nats://HOST:PORT or tls://HOST:PORT`);
-    }
+    const fault = natsUrlFault(url);
+    if (fault !== null) reader.error("nats_url", fault);
   }
   return urls;
 }

@@ -30,6 +30,7 @@ import {
   type UserName,
 } from "@circus-cluster/proto";
 import {
+  type AskManyResult,
   connectFleet,
   FleetConnectError,
   type FleetConnection,
@@ -349,21 +350,62 @@ export class FleetClient {
     }
   }
 
-  /** Whoever is there, for when no controller knows who should be; ends when nothing more comes for a while. */
-  async broadcast(command: string, properties: object, now: number): Promise<readonly BroadcastAnswer[]> {
+  /**
+   * All hosts that a controller knows, by one broadcast, which goes out while the controller is still asked who they
+   * are. One that is not online, or does not answer it, is asked alone, with the same id.
+   *
+   * @returns an outcome for each host that has not left, in their order
+   * @throws FleetError where no controller says who there is
+   */
+  async askAll(
+    command: string,
+    properties: object,
+    now: number,
+    options: DirectOptions,
+  ): Promise<readonly HostOutcome[]> {
     const envelope = this.#envelope(command, properties, now);
+    const known = this.query("hosts", { hosts: null }).then(({ result }) =>
+      result.hosts.filter(({ presence }) => presence !== "left"),
+    );
+    const online = known.then((hosts) => hosts.filter(({ presence }) => presence === "online").map(({ host }) => host));
+    const heard = this.#collect(
+      envelope,
+      online.then((names) => new Set(names)),
+    );
+    heard.catch(() => undefined); // what fails it fails us first
+    const hosts = await Promise.race([known, this.#refusal]);
+    const { answers } = await heard;
+    const one = async (host: HostName): Promise<HostOutcome> => {
+      const message = answers.get(host);
+      const answer = message === undefined ? null : answerOf(message);
+      if (answer === null) return await this.#tell(host, envelope, options);
+      return { host, outcome: answer.outcome, reply: answer.reply, reason: refusalOf(answer.reply) };
+    };
+    return await Promise.race([Promise.all(hosts.map(({ host }) => one(host as HostName))), this.#refusal]);
+  }
+
+  #collect(
+    envelope: CommandEnvelope,
+    expected: ReadonlySet<string> | Promise<ReadonlySet<string>>,
+  ): Promise<AskManyResult> {
     const asked = this.#connection.askMany({
-      publishes: [{ subject: this.#subjects.commandAll(this.user, command), payload: envelope }],
+      publishes: [{ subject: this.#subjects.commandAll(this.user, envelope.command), payload: envelope }],
       replySubject: this.#subjects.all.repliesTo(this.user, envelope.id),
       keyOf: (subject) => {
         const parsed = this.#subjects.parse(subject);
         return parsed?.kind === "rpl" ? parsed.host : null;
       },
-      expected: new Set([""]), // nobody: it ends by quiet or timeout
+      expected,
       timeoutMs: this.#timeoutMs,
       quietMs: QUIET_MS,
     });
-    const { answers } = await Promise.race([asked, this.#refusal]);
+    return Promise.race([asked, this.#refusal]);
+  }
+
+  /** Whoever is there, for when no controller knows who should be; ends when nothing more comes for a while. */
+  async broadcast(command: string, properties: object, now: number): Promise<readonly BroadcastAnswer[]> {
+    // Nobody is expected: it ends by quiet or timeout.
+    const { answers } = await this.#collect(this.#envelope(command, properties, now), new Set([""]));
     const found: BroadcastAnswer[] = [];
     for (const [host, message] of answers) {
       const answer = answerOf(message);

@@ -91,7 +91,8 @@ export async function createCertificate(
   const extensions: Extension[] = [
     new BasicConstraintsExtension(false, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-    new ExtendedKeyUsageExtension([isServer ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth]),
+    // Servers of a cluster are each other's clients, too.
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth, ...(isServer ? [ExtendedKeyUsage.serverAuth] : [])]),
     await SubjectKeyIdentifierExtension.create(pair.publicKey),
     await AuthorityKeyIdentifierExtension.create(issuer),
   ];

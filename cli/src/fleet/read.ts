@@ -26,8 +26,11 @@ async function ask(
 ): Promise<{ readonly outcomes: readonly HostOutcome[]; readonly isComplete: boolean }> {
   const { client, io, settings } = context;
   try {
-    const hosts = await targetHosts(context);
     const options = { firstMs: settings.timeoutMs, resultMs: settings.timeoutMs };
+    if (settings.scope?.kind === "all" && command.isBroadcast) {
+      return { outcomes: await client.askAll(command.name, properties, io.now(), options), isComplete: true };
+    }
+    const hosts = await targetHosts(context);
     const { outcomes } = await client.direct(hosts, command.name, properties, io.now(), options);
     return { outcomes, isComplete: true };
   } catch (error) {

@@ -9,19 +9,12 @@ const POLL_MS = 500;
 const ANSWER_MS = 1500;
 const CLOSE_MS = 500;
 
-/** What the rest of a controller asks before it does something to the fleet. */
-interface Leadership {
-  readonly mayAct: boolean;
-  /** Stands in every command; null where there is no lock, and one controller. */
-  readonly fence: Fence | null;
-  /** Name of the leader as last seen; null: none is. */
-  readonly leader: string | null;
-}
-
 export interface ElectionParts {
   readonly name: string;
   /** @throws where the signal ends it */
   readonly connect: (signal: AbortSignal) => Promise<FleetConnection>;
+  /** Servers that keep the lock, where it is made now. */
+  readonly replicas: number;
   /** The highest fence that a command went out with, as far as we know; null: none did. */
   readonly used: () => Fence | null;
   /** From now on we lead; whatever is done asks `mayAct` first all the same. */
@@ -30,7 +23,8 @@ export interface ElectionParts {
   readonly log: Logger;
 }
 
-export class Election implements Leadership, AsyncDisposable {
+/** What the rest of a controller asks before it does something to the fleet. */
+export class Election implements AsyncDisposable {
   readonly #parts: ElectionParts;
   readonly #life = randomBytes(12).toString("hex");
   readonly #stopping = new AbortController();
@@ -53,10 +47,12 @@ export class Election implements Leadership, AsyncDisposable {
     return this.#isLeading && mayAct(this.#lease, performance.now());
   }
 
+  /** Stands in every command; null: there is none now. */
   get fence(): Fence | null {
     return this.#lease?.fence ?? null;
   }
 
+  /** Name of the leader as last seen; null: none is. */
   get leader(): string | null {
     return this.#leader;
   }
@@ -110,7 +106,9 @@ export class Election implements Leadership, AsyncDisposable {
 
   async #step(connection: FleetConnection): Promise<void> {
     // Looked at anew before it is won: a bucket that was made anew counts its revisions from 1.
-    if (this.#lock === null || this.#lease === null) this.#lock = await connection.lock(LOCK_TTL_MS, ANSWER_MS);
+    if (this.#lock === null || this.#lease === null) {
+      this.#lock = await connection.lock(LOCK_TTL_MS, ANSWER_MS, this.#parts.replicas);
+    }
     const lock = this.#lock;
     const entry = await lock.read();
     this.#leader = holderOf(entry)?.leader ?? null;

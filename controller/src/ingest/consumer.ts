@@ -20,6 +20,8 @@ export interface ConsumerParts {
   readonly connection: Pick<FleetConnection, "ensureStream" | "orderedConsume">;
   readonly subjects: Subjects;
   readonly writer: Writer;
+  /** Servers that keep a copy of the stream; null: as it is. */
+  readonly replicas: number | null;
   readonly log: Logger;
   /** After each commit, with what was new in it. */
   readonly onEvents: (events: readonly StoredEvent[]) => void;
@@ -35,7 +37,7 @@ export interface IngestCounts {
 /** How far the reading is. */
 export interface IngestProgress {
   readonly isReading: boolean;
-  /** Events in the stream that are not stored yet, as the last one read said; null: none was read in this life. */
+  /** Events in the stream that are not stored yet; null: nobody knows yet where it ends. */
   readonly pending: number | null;
   /** How old the last stored event is while more wait; 0: all is stored; null: nobody knows yet. */
   readonly lagMs: Millis | null;
@@ -49,20 +51,25 @@ export class Consumer implements AsyncDisposable {
   #running: Promise<void> | null = null;
   #lastFailure = "";
   #isReading = false;
-  /** Where the stream ended when the reading began. */
-  #target = Number.POSITIVE_INFINITY;
-  /** The last message that is stored. */
-  #last: Pick<StreamMessage, "time" | "pending"> | null = null;
+  /** Where the stream ends, as far as it is known; null: not yet. */
+  #end: number | null = null;
+  /** When the stream took the last message that is stored; null: none in this life. */
+  #lastTime: Millis | null = null;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
   }
 
+  /** How far behind the stream we are: the one place that reckons it. */
   progress(wallMs: Millis): IngestProgress {
-    const last = this.#last;
-    const isCaughtUp = this.#parts.writer.place.pos >= this.#target && (last === null || last.pending === 0);
-    const lagMs = last === null ? null : Math.max(0, wallMs - last.time);
-    return { isReading: this.#isReading, pending: last?.pending ?? null, lagMs: isCaughtUp ? 0 : lagMs };
+    const pending = this.#end === null ? null : Math.max(0, this.#end - this.#parts.writer.place.pos);
+    const ageMs = this.#lastTime === null ? null : Math.max(0, wallMs - this.#lastTime);
+    return { isReading: this.#isReading, pending, lagMs: pending === 0 ? 0 : ageMs };
+  }
+
+  /** Somebody has looked at the stream. */
+  sawEnd(lastSeq: number): void {
+    this.#end = Math.max(this.#end ?? 0, lastSeq);
   }
 
   get counts(): IngestCounts {
@@ -112,13 +119,15 @@ export class Consumer implements AsyncDisposable {
     const restarted = new Promise<void>((resolve) => {
       this.#restart = resolve;
     });
-    const stream = await connection.ensureStream({ name: EVENTS_STREAM, subjects: [subjects.all.events()] });
+    const wanted = { name: EVENTS_STREAM, subjects: [subjects.all.events()], replicas: this.#parts.replicas };
+    const stream = await connection.ensureStream(wanted);
     const before = writer.place;
     const place = writer.enter(stream);
     if (before.created !== 0 && place.generation !== before.generation) {
       log.warning("the event stream was made anew; it is read from its beginning", { generation: place.generation });
     }
-    this.#target = stream.messages === 0 ? 0 : stream.lastSeq;
+    // Perhaps lower than before, in a stream that was made anew; and of what has grown too old nothing comes.
+    this.#end = stream.messages === 0 ? 0 : stream.lastSeq;
     const batch = new Batch((messages) => this.#commit(messages));
     let consumption: Consumption | null = null;
     const take = (message: StreamMessage): Promise<void> | undefined => {
@@ -155,7 +164,11 @@ export class Consumer implements AsyncDisposable {
       seen: this.#counts.seen + seen,
       refused: this.#counts.refused + refused.length,
     };
-    this.#last = messages.at(-1) ?? this.#last;
+    const last = messages.at(-1);
+    if (last !== undefined) {
+      this.#lastTime = last.time;
+      this.sawEnd(last.seq + last.pending);
+    }
     const first = refused[0];
     if (first !== undefined) {
       const facts = { subject: first.subject, why: first.why, count: refused.length, total: this.#counts.refused };

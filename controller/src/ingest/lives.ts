@@ -1,10 +1,11 @@
 /**
  * Keeps the lives of watchers (see `intervals.ts`) in the tables `itv`, `host_op` and `cur`. Runs inside the
- * writer's transaction. The usual case, an event behind all others, writes two rows and reads none: the last row of
- * each watcher in use is remembered.
+ * writer's transaction. The usual case, an event behind all others, reads nothing, since the last row of each watcher in
+ * use is remembered, and is written with the end of the batch: what several events of it do to one row is done once.
  */
+import type { Millis } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
-import { compare, type Entry, insert, type Op, type Position, type Row } from "./intervals.ts";
+import { compare, type Entry, follow, insert, type Op, type Position, type Row } from "./intervals.ts";
 
 /** Columns of a stored row. */
 interface Stored {
@@ -29,6 +30,25 @@ const REMEMBERED_MAX = 50_000;
 /** No fleet has as many watchers' names. */
 const WATCHERS_MAX = 2 ** 24;
 
+/** How a life ends so far. */
+interface Tail {
+  readonly row: Row;
+  /** Since when it is in this state; null: the database has to be asked. */
+  readonly since: Millis | null;
+  /** The last other state that lasted, and since when it had held; null: the database has to be asked. */
+  readonly before: { readonly state: Row["state"]; readonly since: Millis } | null;
+}
+
+/** What a batch adds to one life, not written yet. */
+interface Added {
+  readonly host: number;
+  readonly watcher: number;
+  /** The stored row that has an end now. */
+  readonly ended: Row;
+  readonly rows: Row[];
+  reason: string | null;
+}
+
 type At = [host: number, watcher: number, epoch: number, seq: number, fleetEpoch: number, fleetSeq: number];
 type HostOp = Pick<Stored, "epoch" | "seq" | "fleet_epoch" | "fleet_seq" | "op" | "time" | "actor" | "cause">;
 
@@ -52,7 +72,8 @@ export class Lives {
   readonly #setCurrent: Statement<[string, number, number, number]>;
   readonly #setCurrentAll: Statement<[string, number, string | null, number, number]>;
   readonly #setReason: Statement<[string | null, number, number]>;
-  readonly #tails = new Map<number, Row>();
+  readonly #tails = new Map<number, Tail>();
+  readonly #added = new Map<number, Added>();
 
   constructor(db: Database) {
     const one = "host_id = ? AND watcher_id = ?";
@@ -61,12 +82,12 @@ export class Lives {
     this.#before = db.prepare(`SELECT * FROM itv WHERE ${one} AND ${PLACE} < (?,?,?,?) ORDER BY ${DESC} LIMIT 1`);
     this.#behind = db.prepare(`SELECT * FROM itv WHERE ${one} AND ${PLACE} > (?,?,?,?) ORDER BY ${ORDER}`);
     const insertion = `INSERT INTO itv(host_id, watcher_id, epoch, seq, fleet_epoch, fleet_seq, op, time, t0, t1, state,
-         known, known_epoch, is_gone, actor, cause) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`;
+         known, known_epoch, is_gone, actor, cause)`;
     this.#write = db.prepare(
-      `${insertion} ON CONFLICT DO UPDATE SET t0 = excluded.t0, t1 = excluded.t1, state = excluded.state,
+      `${insertion} VALUES(${"?,".repeat(15)}?) ON CONFLICT DO UPDATE SET t0 = excluded.t0, t1 = excluded.t1, state = excluded.state,
          known = excluded.known, known_epoch = excluded.known_epoch, is_gone = excluded.is_gone`,
     );
-    this.#writeNew = db.prepare(insertion);
+    this.#writeNew = db.prepare(`${insertion} VALUES(${"?,".repeat(15)}?)`);
     this.#close = db.prepare(
       `UPDATE itv SET t1 = ? WHERE ${one} AND epoch = ? AND seq = ? AND fleet_epoch = ? AND fleet_seq = ?`,
     );
@@ -84,58 +105,82 @@ export class Lives {
 
   /** A transition of one watcher. @param reason what it says of itself from now on */
   watcher(host: number, watcher: number, entry: Entry, reason: string | null): void {
-    const last = this.#tailOf(host, watcher);
-    if (last !== undefined && compare(last.position, entry.position) < 0) {
-      this.#append(host, watcher, last, entry, reason);
+    const key = keyOf(host, watcher);
+    const tail = this.#tailOf(key, host, watcher);
+    if (tail !== undefined && compare(tail.row.position, entry.position) < 0) {
+      this.#append(key, host, watcher, tail, entry, reason);
       return;
     }
+    this.#flushOne(key);
     this.#know.run(host, watcher);
     this.#setReason.run(reason, host, watcher);
-    const first = last === undefined ? undefined : this.#first.get(host, watcher);
+    const first = tail === undefined ? undefined : this.#first.get(host, watcher);
     const isFirst = first === undefined || compare(entry.position, positionOf(first)) < 0;
     this.#insert(host, watcher, isFirst ? [entry, ...this.#hostEntries(host, entry, first)] : [entry]);
+  }
+
+  /** Writes what was added; to be called before the transaction ends. */
+  flush(): void {
+    for (const key of [...this.#added.keys()]) this.#flushOne(key);
   }
 
   /** After a transaction that failed. */
   forget(): void {
     this.#tails.clear();
+    this.#added.clear();
   }
 
-  #tailOf(host: number, watcher: number): Row | undefined {
-    const key = host * WATCHERS_MAX + watcher;
+  #tailOf(key: number, host: number, watcher: number): Tail | undefined {
     const known = this.#tails.get(key);
     if (known !== undefined) return known;
     const stored = this.#last.get(host, watcher);
-    return stored === undefined ? undefined : this.#remember(key, rowOf(stored));
+    if (stored === undefined) return undefined;
+    return this.#remember(key, { row: rowOf(stored), since: null, before: null });
   }
 
-  #remember(key: number, row: Row): Row {
-    if (this.#tails.size >= REMEMBERED_MAX) this.#tails.clear();
-    this.#tails.set(key, row);
-    return row;
+  #remember(key: number, tail: Tail): Tail {
+    if (this.#tails.size >= REMEMBERED_MAX && !this.#tails.has(key)) {
+      this.flush();
+      this.#tails.clear();
+    }
+    this.#tails.set(key, tail);
+    return tail;
   }
 
   /** Behind all others: nothing has to be read. */
-  #append(host: number, watcher: number, last: Row, entry: Entry, reason: string | null): void {
-    const rows = insert(last, [entry], []);
-    for (const row of rows) {
-      if (row.position !== last.position) this.#writeNew.run(...columnsOf(host, watcher, row));
-      else this.#close.run(row.to, ...placeOf(host, watcher, row.position));
+  #append(key: number, host: number, watcher: number, tail: Tail, entry: Entry, reason: string | null): void {
+    const row = follow(tail.row, entry);
+    if (row === null) return; // of a whole host alone, and those are not appended
+    const ended = { ...tail.row, to: row.from };
+    const added = this.#added.get(key);
+    if (added === undefined) this.#added.set(key, { host, watcher, ended, rows: [row], reason });
+    else {
+      added.rows[added.rows.length - 1] = ended;
+      added.rows.push(row);
+      added.reason = reason;
     }
-    const tail = rows.at(-1) ?? last;
-    const before = rows.at(-2);
-    this.#remember(host * WATCHERS_MAX + watcher, tail);
-    // The usual case needs no look back: the state before was another one, and lasted.
-    if (before !== undefined && before.state !== tail.state && before.from < tail.from) {
-      this.#setCurrentAll.run(tail.state, tail.from, reason, host, watcher);
+    this.#remember(key, tailAfter(tail, row));
+  }
+
+  #flushOne(key: number): void {
+    const added = this.#added.get(key);
+    const tail = this.#tails.get(key);
+    if (added === undefined || tail === undefined) return;
+    this.#added.delete(key);
+    const { host, watcher, ended, rows, reason } = added;
+    this.#close.run(ended.to, ...placeOf(host, watcher, ended.position));
+    for (const row of rows) this.#writeNew.run(columnsOf(host, watcher, row));
+    if (tail.since !== null) {
+      this.#setCurrentAll.run(tail.row.state, tail.since, reason, host, watcher);
       return;
     }
     this.#setReason.run(reason, host, watcher);
-    this.#setTail(host, watcher, tail);
+    this.#tails.set(key, { ...tail, since: this.#setTail(host, watcher, tail.row) });
   }
 
   /** A transition of the whole host: it joins the life of each watcher that was seen before it. */
   host(host: number, entry: Entry): void {
+    this.flush();
     const { position, op, time, actor, cause } = entry;
     const { epoch, seq, fleetEpoch, fleetSeq } = position;
     if (this.#writeHostOp.run(host, epoch, seq, fleetEpoch, fleetSeq, op, time, actor, cause).changes === 0) return;
@@ -157,7 +202,7 @@ export class Lives {
   }
 
   #insert(host: number, watcher: number, entries: readonly Entry[]): void {
-    this.#tails.delete(host * WATCHERS_MAX + watcher);
+    this.#tails.delete(keyOf(host, watcher));
     const at = entries[0]?.position;
     const end = entries.at(-1)?.position;
     if (at === undefined || end === undefined) return;
@@ -173,19 +218,36 @@ export class Lives {
     );
     // Also where the last row itself has not changed: what it says may hold since later than before.
     const last = this.#last.get(host, watcher);
-    this.#setTail(host, watcher, last === undefined ? undefined : rowOf(last));
+    if (last !== undefined) this.#setTail(host, watcher, rowOf(last));
   }
 
   #put(host: number, watcher: number, rows: readonly Row[]): void {
     for (const row of rows) this.#write.run(...columnsOf(host, watcher, row));
   }
 
-  #setTail(host: number, watcher: number, tail: Row | undefined): void {
-    if (tail === undefined) return;
+  /** @returns since when it is in its state */
+  #setTail(host: number, watcher: number, tail: Row): Millis {
     // Several rows in a row may say the same state: it holds since the end of the last other one.
-    const since = this.#otherStateEnd.get(host, watcher, tail.state)?.t1 ?? this.#first.get(host, watcher)?.t0;
-    this.#setCurrent.run(tail.state, since ?? tail.from, host, watcher);
+    const since =
+      this.#otherStateEnd.get(host, watcher, tail.state)?.t1 ?? this.#first.get(host, watcher)?.t0 ?? tail.from;
+    this.#setCurrent.run(tail.state, since, host, watcher);
+    return since;
   }
+}
+
+/** What is known of a life that goes on with this row. */
+function tailAfter({ row: last, since, before }: Tail, row: Row): Tail {
+  if (row.state === last.state) return { row, since, before };
+  // Did the state before last at all? Only then is it a state that somebody was in.
+  if ((since ?? last.from) < row.from) {
+    return { row, since: row.from, before: since === null ? null : { state: last.state, since } };
+  }
+  if (before === null) return { row, since: null, before: null };
+  return before.state === row.state ? { row, since: before.since, before: null } : { row, since: row.from, before };
+}
+
+function keyOf(host: number, watcher: number): number {
+  return host * WATCHERS_MAX + watcher;
 }
 
 function placeOf(host: number, watcher: number, { epoch, seq, fleetEpoch, fleetSeq }: Position): At {

@@ -48,8 +48,10 @@ export class Writer {
   readonly #numprocesses: Statement;
   readonly #onSaved: (saved: readonly StoredEvent[]) => void;
   readonly #onTaken: (events: readonly StoredEvent[]) => void;
-  /** Smallest of this batch, by host, of its newest life. */
+  /** Smallest that was seen, by host, of its newest life. */
   readonly #delays = new Map<number, { readonly epoch: number; readonly ms: number }>();
+  /** Hosts of this batch of which it is smaller than before. */
+  readonly #quicker = new Set<number>();
   #place: StreamPlace;
 
   /**
@@ -131,6 +133,7 @@ export class Writer {
       this.#marks.forget();
       this.#days.clear();
       this.#delays.clear();
+      this.#quicker.clear();
       throw error;
     }
   }
@@ -147,10 +150,11 @@ export class Writer {
       else seen++;
     }
     if (saved.length > 0) this.#onSaved(saved);
+    this.#lives.flush();
     this.#onTaken(events);
     this.#marks.flush();
-    for (const [host, { epoch, ms }] of this.#delays) this.#skew.run({ host, epoch, ms });
-    this.#delays.clear();
+    for (const host of this.#quicker) this.#skew.run({ host, ...this.#delays.get(host) });
+    this.#quicker.clear();
     const last = batch.at(-1);
     if (last !== undefined) {
       writeMeta(this.#db, "pos", last.seq);
@@ -176,8 +180,9 @@ export class Writer {
 
   #noteDelay(host: number, epoch: number, ms: number): void {
     const known = this.#delays.get(host);
-    if (known !== undefined && known.epoch > epoch) return;
-    this.#delays.set(host, { epoch, ms: known?.epoch === epoch ? Math.min(known.ms, ms) : ms });
+    if (known !== undefined && (known.epoch > epoch || (known.epoch === epoch && known.ms <= ms))) return;
+    this.#delays.set(host, { epoch, ms });
+    this.#quicker.add(host);
   }
 
   #insert(host: number, { event, streamSeq, stored }: StoredEvent): void {

@@ -89,7 +89,14 @@ async function fill(
     const log: Logger = makeLogger((level, text, { reason }) => {
       if (level === "warning" || level === "error") refusal = `${text}: ${String(reason)}`;
     });
-    await using consumer = new Consumer({ connection, subjects, writer, log, onEvents: () => undefined });
+    await using consumer = new Consumer({
+      connection,
+      subjects,
+      writer,
+      replicas: null,
+      log,
+      onEvents: () => undefined,
+    });
     if (stream.messages > 0) consumer.start();
     else writer.enter(stream);
     await untilCaughtUp(connection, writer, stream, { out, signal, refusal: () => refusal });

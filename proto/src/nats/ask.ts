@@ -7,6 +7,8 @@ const ANSWERS_MAX = 100_000;
 /**
  * Subscribes, publishes, and ends when every expected one has answered, on timeout, after a quiet while, or
  * when the connection breaks (`watchLoss` calls back then).
+ *
+ * @throws what `expected` rejects with, or what publishing throws
  */
 export async function askMany(
   connection: Pick<FleetConnection, "publish" | "subscribe">,
@@ -14,16 +16,37 @@ export async function askMany(
   watchLoss: (onLoss: () => void) => () => void,
 ): Promise<AskManyResult> {
   const answers = new Map<string, FleetMessage>();
-  const missing = new Set(options.expected);
+  /** Null: nobody has said yet who should answer. */
+  let missing = null as Set<string> | null;
   let isDisconnected = false;
   await new Promise<void>((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
-    const end = (): void => {
+    const stop = (): void => {
       clearTimeout(quiet);
       clearTimeout(deadline);
       unwatch();
       subscription.close();
+    };
+    const end = (): void => {
+      stop();
       resolve();
+    };
+    const fail = (error: unknown): void => {
+      stop();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    };
+    /** Ends it where nothing is to come. */
+    const settle = (): void => {
+      if (missing === null) return;
+      if (missing.size === 0) end();
+      else if (options.quietMs !== undefined && answers.size > 0) {
+        clearTimeout(quiet);
+        quiet = setTimeout(end, options.quietMs);
+      }
+    };
+    const know = (expected: ReadonlySet<string>): void => {
+      missing = new Set([...expected].filter((key) => !answers.has(key)));
+      settle();
     };
     const lose = (): void => {
       isDisconnected = true;
@@ -33,24 +56,21 @@ export async function askMany(
       const key = options.keyOf(message.subject);
       if (key === null || answers.has(key) || answers.size >= ANSWERS_MAX) return;
       answers.set(key, message);
-      missing.delete(key);
+      missing?.delete(key);
       options.onAnswer?.(message, key);
-      if (missing.size === 0) end();
-      else if (options.quietMs !== undefined) {
-        clearTimeout(quiet);
-        quiet = setTimeout(end, options.quietMs);
-      }
+      settle();
     });
     const unwatch = watchLoss(lose);
     const deadline = setTimeout(end, options.timeoutMs);
     try {
       const isSent = options.publishes.map(({ subject, payload }) => connection.publish(subject, payload));
+      const { expected } = options;
+      if (expected instanceof Promise) expected.then(know, fail);
       if (isSent.includes(false)) lose();
-      else if (missing.size === 0) end();
+      else if (!(expected instanceof Promise)) know(expected);
     } catch (error) {
-      end();
-      reject(error instanceof Error ? error : new Error(String(error)));
+      fail(error);
     }
   });
-  return { answers, missing: [...missing].sort(), isDisconnected };
+  return { answers, missing: [...(missing ?? [])].sort(), isDisconnected };
 }

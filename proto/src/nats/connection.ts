@@ -179,8 +179,8 @@ export class NatsFleetConnection implements FleetConnection {
     return orderedConsume(this.#nc, options);
   }
 
-  lock(ttlMs: Millis, timeoutMs: Millis): Promise<Lock> {
-    return openLock(this.#nc, ttlMs, timeoutMs);
+  lock(ttlMs: Millis, timeoutMs: Millis, replicas = 1): Promise<Lock> {
+    return openLock(this.#nc, ttlMs, timeoutMs, replicas);
   }
 
   async flush(timeoutMs: Millis): Promise<boolean> {

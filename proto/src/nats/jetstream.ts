@@ -56,11 +56,11 @@ export async function streamInfo(nc: NatsConnection, name: string): Promise<Stre
   return info === null ? null : stateOf(info);
 }
 
-/** Bytes that the stream may take where nobody says: see `StreamOptions.maxBytes`. */
-async function accountShare(jsm: JetStreamManager): Promise<number> {
+/** Bytes that the stream may take where nobody says: see `StreamOptions.maxBytes`. All copies count for the account. */
+async function accountShare(jsm: JetStreamManager, replicas: number): Promise<number> {
   try {
     const limit = (await jsm.getAccountInfo()).limits.max_storage;
-    return limit > 0 ? Math.floor(limit * ACCOUNT_SHARE) : -1;
+    return limit > 0 ? Math.floor((limit * ACCOUNT_SHARE) / replicas) : -1;
   } catch (error) {
     throw fail("JetStream", error);
   }
@@ -69,12 +69,14 @@ async function accountShare(jsm: JetStreamManager): Promise<number> {
 export async function ensureStream(nc: NatsConnection, options: StreamOptions): Promise<StreamState> {
   const subjects = options.subjects.map(checkPattern);
   const jsm = await manager(nc);
+  const present = await infoOf(jsm, options.name);
+  const replicas = options.replicas ?? present?.config.num_replicas ?? 1;
   const wanted = {
     subjects,
     max_age: (options.maxAgeMs ?? MAX_AGE_MS) * NS_PER_MS,
-    max_bytes: options.maxBytes ?? (await accountShare(jsm)),
+    max_bytes: options.maxBytes ?? (await accountShare(jsm, replicas)),
+    num_replicas: replicas,
   };
-  const present = await infoOf(jsm, options.name);
   if (present === null) {
     try {
       const made = await jsm.streams.add({
@@ -99,6 +101,7 @@ export async function ensureStream(nc: NatsConnection, options: StreamOptions): 
   const isSame =
     config?.max_age === wanted.max_age &&
     config.max_bytes === wanted.max_bytes &&
+    config.num_replicas === replicas &&
     config.subjects.join(" ") === subjects.join(" ");
   try {
     const state = isSame ? await jsm.streams.info(options.name) : await jsm.streams.update(options.name, wanted);

@@ -17,7 +17,7 @@ const WRONG_LAST_SEQUENCE = 10_071;
 const VALUE_MAX = 1024;
 
 /** @throws Error with the server's words. */
-export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Millis): Promise<Lock> {
+export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Millis, replicas: number): Promise<Lock> {
   // Without the API check: nobody of this account may ask for it.
   const jsm = await nc.jetstreamManager({ checkAPI: false, timeout: timeoutMs });
   const js = nc.jetstream({ timeout: timeoutMs });
@@ -35,6 +35,7 @@ export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Mil
       await jsm.streams.add({
         name: LOCK_STREAM,
         subjects: [LOCK_KEY],
+        num_replicas: replicas,
         storage: StorageType.File,
         retention: RetentionPolicy.Limits,
         max_msgs: 1,

@@ -129,7 +129,8 @@ export interface AskManyOptions {
   readonly replySubject: string;
   /** Who answered, from the answer's subject; null: to be ignored. */
   readonly keyOf: (subject: string) => string | null;
-  readonly expected: ReadonlySet<string>;
+  /** Who must answer; where that is not known yet, answers are kept meanwhile. A rejection ends it all. */
+  readonly expected: ReadonlySet<string> | Promise<ReadonlySet<string>>;
   readonly timeoutMs: Millis;
   /** Give up on the missing when nothing came for so long after the first answer; default: never before `timeoutMs`. */
   readonly quietMs?: Millis;
@@ -157,6 +158,8 @@ export interface StreamOptions {
   readonly maxAgeMs?: Millis;
   /** Default: nine tenths of what the account may store, since a full account refuses events where a full stream drops the oldest. */
   readonly maxBytes?: number;
+  /** Servers of a cluster that keep a copy. Default: as it is, or one. */
+  readonly replicas?: number | null;
 }
 
 export interface StreamState {
@@ -263,7 +266,8 @@ export interface FleetConnection {
   /** Reads a stream in order without acknowledging; goes on after reconnects where it stopped. */
   orderedConsume(options: OrderedConsumeOptions): Promise<Consumption>;
   /** Opens the lock of the controllers; made where it is not there. @throws Error with the server's words. */
-  lock(ttlMs: Millis, timeoutMs: Millis): Promise<Lock>;
+  /** @param replicas servers that keep a copy where it is made now */
+  lock(ttlMs: Millis, timeoutMs: Millis, replicas?: number): Promise<Lock>;
   /** True once the server has seen all that was published before; false on timeout or without connection. */
   flush(timeoutMs: Millis): Promise<boolean>;
   /** Drains, at most `timeoutMs` (default 2000), then closes. May be called twice. */

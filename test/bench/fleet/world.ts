@@ -1,5 +1,5 @@
 /** A fleet of simulated agents around a real nats-server and a real controller, and an operator who asks. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   AnswerReader,
@@ -30,7 +30,7 @@ import type { SimulationPlan } from "./simulated-agent.ts";
 const FLEET = "main";
 const STREAM_MIB = 4096;
 const ASK_MS = 60_000;
-const READY_MS = 300_000;
+const READY_MS = 900_000;
 const TICKS_PER_SECOND = 100;
 export const WATCHERS = 20;
 
@@ -88,7 +88,7 @@ export class SimulatedFleet implements AsyncDisposable {
     await waitFor(async () => await fleet.#isWhole(), {
       what: `${count} hosts online`,
       deadlineMs: READY_MS,
-      everyMs: 500,
+      everyMs: Math.max(500, count), // the answer is large, and costs what is being waited for
     });
     return fleet;
   }
@@ -119,7 +119,8 @@ export class SimulatedFleet implements AsyncDisposable {
     const id = `t${this.#count++}`;
     const payload = { v: 1, id, issued: Date.now(), ttl: TTL_DEFAULT_MS, command, properties };
     const asks = this.hosts.map((key) => ({ key, subject: this.subjects.command(key, this.user, command), payload }));
-    const isLast = (message: FleetMessage): boolean => (message.json() as { outcome?: string }).outcome !== "accepted";
+    const isLast = (message: FleetMessage): boolean =>
+      (message.json() as { outcome?: string } | undefined)?.outcome !== "accepted";
     const results = await this.connection.askEach(asks, { timeoutMs: ASK_MS, isLast });
     return [...results.values()].filter(({ kind }) => kind === "answer").length;
   }
@@ -153,9 +154,18 @@ export class SimulatedFleet implements AsyncDisposable {
     return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
   }
 
-  get controllerRssMiB(): number {
-    const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.controller.pid}/status`, "utf8"))?.[1];
-    return Number(kib) / 1024;
+  /** Now, and at most so far. */
+  get controllerMiB(): { readonly now: number; readonly peak: number } {
+    const text = readFileSync(`/proc/${this.controller.pid}/status`, "utf8");
+    const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1]) / 1024;
+    return { now: of("VmRSS"), peak: of("VmHWM") };
+  }
+
+  /** Of its databases and their logs. */
+  get databaseMiB(): number {
+    const files = readdirSync(this.dir.file("state")).filter((name) => name.includes(".db"));
+    const bytes = files.map((name) => statSync(this.dir.file("state", name), { throwIfNoEntry: false })?.size ?? 0);
+    return bytes.reduce((sum, size) => sum + size, 0) / 1024 ** 2;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeLogger, type UserName } from "@circus-cluster/proto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { addToken, type Holder, hashOf, readTokens, TokenFile } from "./tokens.ts";
+import { addToken, type Holder, hashOf, readTokens, revokeToken, TokenFile } from "./tokens.ts";
 
 let dir: string;
 let path: string;
@@ -44,6 +44,17 @@ describe("the file of tokens", () => {
     const before = readFileSync(path, "utf8");
     expect(() => addToken(path, { ...eve, role: "operator" })).toThrow(/'eve' has a token already/);
     expect(readFileSync(path, "utf8")).toBe(before);
+  });
+
+  it("loses the line of a token that is revoked, and nothing else", () => {
+    addToken(path, eve);
+    const kept = addToken(path, admin);
+    writeFileSync(path, `${readFileSync(path, "utf8")}# eve is not to come back\n`);
+    revokeToken(path, eve.name);
+    expect(readTokens(path)).toEqual(new Map<string, Holder>([[hashOf(kept), admin]]));
+    expect(readFileSync(path, "utf8")).toMatch(/\nadmin operator [0-9a-f]{64}\n# eve is not to come back\n$/);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(() => revokeToken(path, eve.name)).toThrow(`'eve' has no token in ${path}`);
   });
 
   it.each([

@@ -87,12 +87,24 @@ export function readTokens(path: string): Holders | null {
 export function addToken(path: string, { name, role }: Holder): string {
   const known = [...(readTokens(path)?.values() ?? [])];
   if (known.some((holder) => holder.name === name)) {
-    throw new CircusError("conflict", `'${name}' has a token already; remove its line from ${path} first`);
+    throw new CircusError("conflict", `'${name}' has a token already; revoke it first (token --revoke ${name})`);
   }
   const token = PREFIX + randomBytes(TOKEN_BYTES).toString("base64url");
   const before = known.length === 0 ? HEAD : readFileSync(path, "utf8").replace(/\n*$/, "\n");
   replace(path, `${before}${name} ${role} ${hashOf(token)}\n`);
   return token;
+}
+
+/**
+ * Takes the token of this name out of the file; a controller that runs refuses it within a second.
+ *
+ * @throws CircusError `not-found` where the name has none
+ */
+export function revokeToken(path: string, name: UserName): void {
+  const isKnown = [...(readTokens(path)?.values() ?? [])].some((holder) => holder.name === name);
+  if (!isKnown) throw new CircusError("not-found", `'${name}' has no token in ${path}`);
+  const lines = readFileSync(path, "utf8").split("\n");
+  replace(path, lines.filter((line) => line.trim().split(/\s+/)[0] !== name).join("\n"));
 }
 
 /** Whole or not at all: the controller may read it at any moment. */
