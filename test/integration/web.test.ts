@@ -128,4 +128,4 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
     );
   }
   expect(phone.errors).toEqual([]);
-}, 300_000);
+}, 600_000);
