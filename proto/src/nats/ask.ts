@@ -17,7 +17,7 @@ export async function askMany(
 ): Promise<AskManyResult> {
   const answers = new Map<string, FleetMessage>();
   /** Null: nobody has said yet who should answer. */
-  let missing = null as Set<string> | null;
+  let missing = options.expected instanceof Promise ? (null as Set<string> | null) : new Set(options.expected);
   let isDisconnected = false;
   await new Promise<void>((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
@@ -67,7 +67,7 @@ export async function askMany(
       const { expected } = options;
       if (expected instanceof Promise) expected.then(know, fail);
       if (isSent.includes(false)) lose();
-      else if (!(expected instanceof Promise)) know(expected);
+      else settle();
     } catch (error) {
       fail(error);
     }
