@@ -72,6 +72,11 @@ describe("requests", () => {
 
   it("is excused while nobody holds the socket, neither a worker nor the agent", () => {
     expect(broken({ failures: [failure], glances: [glance] })).toEqual([]);
+    const apart = [
+      { ...glance, atMs: 1000 },
+      { ...glance, atMs: 9000 },
+    ];
+    expect(broken({ failures: [failure], glances: apart })).toEqual([]);
     for (const other of [{ host: "web2" }, { web: 1 }, { isAgentAlive: true }, { atMs: 9000 }, { atMs: 1000 }]) {
       expect(broken({ failures: [failure], glances: [{ ...glance, ...other }] })).toEqual([{ law, what }]);
     }

@@ -69,20 +69,24 @@ function failedRequests(
         (kill) =>
           kill.host === host && kill.watcher === "web" && startedMs <= kill.toMs + DYING_MS && endedMs >= kill.fromMs,
       );
-      const hadNobody = glances.some(
-        ({ atMs, web, isAgentAlive, ...glance }) =>
-          glance.host === host &&
-          web === 0 &&
-          !isAgentAlive &&
-          atMs > startedMs - GLANCE_MS &&
-          atMs < endedMs + GLANCE_MS,
-      );
+      // What was so at two glances, one after the other, was so in between, however busy the machine was.
+      const own = glances.filter((glance) => glance.host === host);
+      const from = own.findLastIndex(({ atMs }) => atMs <= startedMs - GLANCE_MS);
+      const to = own.findIndex(({ atMs }) => atMs >= endedMs + GLANCE_MS);
+      const near = own.slice(from + 1, to < 0 ? own.length : to);
+      const around = [own[from], own[to]];
+      const hadNobody =
+        near.some(isNobody) || (near.length === 0 && around.every((one) => one !== undefined && isNobody(one)));
       return !wasKilled && !hadNobody;
     })
     .map(
       ({ host, startedMs, endedMs, reason }) =>
         `${host} at ${Math.round(startedMs)} for ${Math.round(endedMs - startedMs)} ms: ${reason}`,
     );
+}
+
+function isNobody({ web, isAgentAlive }: Glance): boolean {
+  return web === 0 && !isAgentAlive;
 }
 
 /** What circusd may have read and not yet written at the very moment of its kill: where it had no time before, all that came. */
