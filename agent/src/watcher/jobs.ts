@@ -6,7 +6,7 @@
  * J2  A `stop` does not wait: it overtakes the job and every queued command that would start something.
  * J3  A `kill` does not queue: it is the help against a process that hangs.
  * J4  What changes the configuration does not wait behind a start that is stalled: it may be the help. A reload does not
- *     either, nor a restart behind a start that may never end: they are refused.
+ *     either, nor a restart behind a start that fails without end: they are refused.
  */
 import { begin } from "./begin.ts";
 import { becomeStopped, callHook, isCalling, lower } from "./hooks.ts";

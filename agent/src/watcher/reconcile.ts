@@ -101,9 +101,9 @@ export function isStalled(state: WatcherState): boolean {
   return isUnasked || spawnFailures > 0 || isWaiting(state);
 }
 
-/** A start that is stalled, with nothing that ends its attempts. */
+/** A start whose attempts fail, with nothing that ends them. What it depends on may be healthy at any moment. */
 export function isEndless(state: WatcherState): boolean {
-  return isStalled(state) && (state.isUnasked || isWaiting(state) || state.config.maxRetry < 0);
+  return isStalled(state) && state.spawnFailures > 0 && state.config.maxRetry < 0;
 }
 
 /** New processes beside the old ones, and beside some that are still on their way out since before: these first. */
