@@ -211,7 +211,17 @@ describe("--drain", () => {
     await fleet.killController();
     await fleet.startController();
     const { code, stdout } = await fleet.ctl(`rollout watch ${rollout.id}`);
-    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("web3  undraining") as string });
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("web3  done") as string });
+    // What is watched may pass over a state that was short; the events do not.
+    const drained = ["draining", "drained", "undraining", "soaking", "done"];
+    const stepsOf = async (host: string): Promise<string[]> => {
+      const { rows } = await fleet.json<FleetAnswers["events"]>("--all events --kind rollout_step --limit 500");
+      const own = rows.filter(({ data }) => data["rollout"] === rollout.id && data["host"] === host);
+      const steps = own.sort((a, b) => a.epoch - b.epoch || a.seq - b.seq).map(({ data }) => String(data["state"]));
+      return steps.filter((state) => drained.includes(state));
+    };
+    await waitFor(async () => (await stepsOf("web3")).includes("done"), { what: "the last event of web3" });
+    expect(await stepsOf("web3")).toEqual(drained);
     const after = await whole();
     for (const [at, host] of [web1, web2, web3].entries()) {
       const name = NAMES[at]!;

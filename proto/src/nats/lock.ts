@@ -56,16 +56,19 @@ export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Mil
     bucket = await created();
   }
   if (bucket === null) throw new Error("the lock: its bucket is gone");
-  /** What was written last, there still or not. */
+  /** What was written last, and whether it was there still when we looked. */
   let last = 0;
+  let isThere = false;
   /** Undefined: it is another one by now. */
   const lookOnce = async (): Promise<LockEntry | null | undefined> => {
     const { state } = await jsm.streams.info(LOCK_STREAM);
     const isMoved = state.last_seq !== last;
     last = state.last_seq;
+    isThere = false;
     if (state.messages === 0) return null;
     try {
       const message = await jsm.streams.getMessage(LOCK_STREAM, { seq: last });
+      isThere = true;
       return { revision: last, value: jsonOf(message.data) };
     } catch (error) {
       if (errCode(error) !== NO_MESSAGE) throw error;
@@ -85,9 +88,12 @@ export async function openLock(nc: NatsConnection, ttlMs: Millis, timeoutMs: Mil
       }
     },
     write: async (value, revision): Promise<number | null> => {
+      // What there is, is to be named: the server is asked for the last number alone, which we know of it.
+      if (revision === 0 && isThere) return null;
       try {
         const expect = { lastSequence: revision === 0 ? last : revision };
         last = (await js.publish(LOCK_KEY, toBytes(value), { expect })).seq;
+        isThere = true;
         return last;
       } catch (error) {
         if (errCode(error) === WRONG_LAST_SEQUENCE) return null;
