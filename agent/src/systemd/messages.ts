@@ -54,7 +54,11 @@ const PREFIX = "socket-";
 
 /** `FDNAME` of the socket with this name: systemd takes no colon and nothing but ASCII, at most 255 characters. */
 export function descriptorName(socket: string): string {
-  return `${PREFIX}${encodeURIComponent(socket)}`.slice(0, 255);
+  const escaped = [...Buffer.from(socket)].map((byte) => {
+    const char = String.fromCharCode(byte);
+    return /[A-Za-z0-9._-]/.test(char) ? char : `%${byte.toString(16).padStart(2, "0")}`;
+  });
+  return `${PREFIX}${escaped.join("")}`.slice(0, 255);
 }
 
 /** The name of the socket; null: it was not us who named it. */
