@@ -1,5 +1,5 @@
 /** The sections `[notify:NAME]`: whom to tell of what. */
-import { nearest, parseConditions, parseDuration, parseUserName } from "@circus-cluster/proto";
+import { nearest, parseBoolean, parseConditions, parseDuration, parseUserName } from "@circus-cluster/proto";
 import { CONDITIONS, type Condition, RULE_DEFAULTS, type Rule, type Target, USUAL_CONDITIONS } from "./notify/rules.ts";
 
 export const NOTIFY = "notify:";
@@ -17,8 +17,6 @@ const KEYS = [
 type Key = (typeof KEYS)[number];
 
 const FLAPPING_MAX = 1000;
-const YES = new Set(["yes", "true", "on", "1"]);
-const NO = new Set(["no", "false", "off", "0"]);
 
 /** One section; what is wrong is collected. */
 export interface NotifySection {
@@ -121,10 +119,11 @@ function readFlapping({ text, wrong }: NotifySection): Rule["flapping"] {
 }
 
 function readTellEnd({ text, wrong }: NotifySection): boolean {
-  const written = text("tell_end")?.toLowerCase() ?? null;
+  const written = text("tell_end");
   if (written === null) return RULE_DEFAULTS.tellsEnd;
-  if (!YES.has(written) && !NO.has(written)) wrong("tell_end", `'${written}' is neither yes nor no`);
-  return !NO.has(written);
+  const tells = parseBoolean(written);
+  if (tells === null) wrong("tell_end", `'${written}' is neither yes nor no`);
+  return tells ?? RULE_DEFAULTS.tellsEnd;
 }
 
 function isKey(word: string): word is Key {

@@ -1,6 +1,7 @@
 export * from "./address.ts";
 export * from "./advice.ts";
 export * from "./answer-parts.ts";
+export * from "./boolean.ts";
 export * from "./bytes.ts";
 export * from "./commands/fleet.ts";
 export * from "./commands/heartbeat.ts";

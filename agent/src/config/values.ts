@@ -1,10 +1,9 @@
 /** Typed values as Python reads them (reference §1.4), null where the text is none of that type. Pure. */
+import { parseBoolean } from "@circus-cluster/proto";
 
 /** `yes true on 1` and `no false off 0`, trimmed, any case. */
 export function parseBool(text: string): boolean | null {
-  const word = text.trim().toLowerCase();
-  if (["yes", "true", "on", "1"].includes(word)) return true;
-  return ["no", "false", "off", "0"].includes(word) ? false : null;
+  return parseBoolean(text.trim());
 }
 
 const DIGITS = String.raw`\d+(?:_\d+)*`;

@@ -2,6 +2,7 @@
  * A supervisord.conf as a circus.ini. What means the same goes over; what has no counterpart, or another default, is
  * named by a note with its line. Pure.
  */
+import { parseBoolean } from "@circus-cluster/proto";
 import { readEnvironment, type Section, type Value } from "./read.ts";
 
 interface Note {
@@ -298,11 +299,11 @@ class Conversion {
 }
 
 function isTrue(text: string | undefined): boolean {
-  return /^(?:true|yes|on|1)$/i.test(text ?? "");
+  return parseBoolean(text ?? "") === true;
 }
 
 function isFalse(text: string | undefined): boolean {
-  return /^(?:false|no|off|0)$/i.test(text ?? "");
+  return parseBoolean(text ?? "") === false;
 }
 
 function signalOf(text: string | undefined): string | undefined {

@@ -16,6 +16,7 @@ import {
   several,
   size,
   sparkline,
+  textOf,
 } from "./pieces.ts";
 
 /** What the screen says beside the state. */
@@ -83,12 +84,7 @@ export function linesOf(state: TopState, around: Surroundings): readonly Line[] 
 /** The same without a screen, for a pipe or a file. */
 export function plainLinesOf(state: TopState, around: Surroundings): readonly string[] {
   const body = bodyOf({ ...state, selected: "" }, around);
-  return [...headOf(state, around), ...body].map((line) =>
-    line
-      .map(({ text }) => text)
-      .join("")
-      .trimEnd(),
-  );
+  return [...headOf(state, around), ...body].map(textOf);
 }
 
 function headOf({ picture, trouble, filter }: TopState, { endpoint, everyMs }: Surroundings): readonly Line[] {

@@ -3,7 +3,20 @@ import { PRESENCES } from "@circus-cluster/proto";
 import { clean } from "../render/table.ts";
 import { type FleetSort, type FleetTop, indexOfSelected, shownRows } from "./fleet-model.ts";
 import { type FleetRow, trouble } from "./fleet-picture.ts";
-import { age, bold, cut, fit, type Line, type Piece, percent, plain, type Style, several, size } from "./pieces.ts";
+import {
+  age,
+  bold,
+  cut,
+  fit,
+  type Line,
+  type Piece,
+  percent,
+  plain,
+  type Style,
+  several,
+  size,
+  textOf,
+} from "./pieces.ts";
 
 export interface FleetSurroundings {
   /** Ms between two looks. */
@@ -60,13 +73,7 @@ export function fleetLines(state: FleetTop, around: FleetSurroundings): readonly
 
 /** The same without a screen, all rows. */
 export function plainFleetLines(state: FleetTop, around: FleetSurroundings): readonly string[] {
-  const lines = [...headOf(state, around), ...bodyOf(state, null)];
-  return lines.map((line) =>
-    line
-      .map(({ text }) => text)
-      .join("")
-      .trimEnd(),
-  );
+  return [...headOf(state, around), ...bodyOf(state, null)].map(textOf);
 }
 
 function headOf({ picture, trouble: reason, filter, open }: FleetTop, { everyMs }: FleetSurroundings): readonly Line[] {

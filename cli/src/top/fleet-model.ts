@@ -1,6 +1,6 @@
 /** What is on the screen of the fleet's `top`, as a state machine: pictures and keys go in. No clock, no terminal. Pure. */
 import { type FleetPicture, type FleetRow, trouble } from "./fleet-picture.ts";
-import { FILTER_MAX, type Size } from "./model.ts";
+import { type Size, typedFilter } from "./model.ts";
 
 const SORTS = { w: "trouble", c: "cpu", m: "memory", n: "name", t: "restarts", a: "age" } as const;
 export type FleetSort = (typeof SORTS)[keyof typeof SORTS];
@@ -114,12 +114,8 @@ function onListKey(state: FleetTop, key: string): FleetStep {
 }
 
 function onFilterKey(state: FleetTop, before: string, key: string): FleetTop {
-  const done: FleetTop = { ...state, mode: { kind: "list" } };
-  if (key === "enter") return done;
-  if (key === "escape") return { ...done, filter: before };
-  if (key === "backspace") return { ...state, filter: state.filter.slice(0, -1) };
-  if (Array.from(key).length !== 1 || state.filter.length >= FILTER_MAX) return state;
-  return { ...state, filter: state.filter + key };
+  const { filter, isDone } = typedFilter(state.filter, before, key);
+  return { ...state, filter, mode: isDone ? { kind: "list" } : state.mode };
 }
 
 function moved(state: FleetTop, by: number): FleetTop {

@@ -7,7 +7,7 @@ import type { Picture, TopProcess, TopWatcher } from "./picture.ts";
 /** Samples that a sparkline remembers; a screen is hardly wider. */
 export const HISTORY_MAX = 60;
 /** Characters of a filter. */
-export const FILTER_MAX = 64;
+const FILTER_MAX = 64;
 
 /** By which key and by which word each order goes. */
 const SORTS = { c: "cpu", m: "mem", a: "age", n: "name", t: "restarts" } as const;
@@ -144,13 +144,18 @@ function onListKey(state: TopState, key: string): Step {
   }
 }
 
+/** What a key makes of a filter that is being typed. @param before as it was when that began */
+export function typedFilter(filter: string, before: string, key: string): { filter: string; isDone: boolean } {
+  if (key === "enter") return { filter, isDone: true };
+  if (key === "escape") return { filter: before, isDone: true };
+  if (key === "backspace") return { filter: filter.slice(0, -1), isDone: false };
+  if (Array.from(key).length !== 1 || filter.length >= FILTER_MAX) return { filter, isDone: false };
+  return { filter: filter + key, isDone: false };
+}
+
 function onFilterKey(state: TopState, before: string, key: string): TopState {
-  const done: TopState = { ...state, mode: { kind: "list" } };
-  if (key === "enter") return done;
-  if (key === "escape") return { ...done, filter: before };
-  if (key === "backspace") return { ...state, filter: state.filter.slice(0, -1) };
-  if (Array.from(key).length !== 1 || state.filter.length >= FILTER_MAX) return state;
-  return { ...state, filter: state.filter + key };
+  const { filter, isDone } = typedFilter(state.filter, before, key);
+  return { ...state, filter, mode: isDone ? { kind: "list" } : state.mode };
 }
 
 function moved(state: TopState, by: number): TopState {

@@ -8,6 +8,14 @@ export interface Piece {
 }
 export type Line = readonly Piece[];
 
+/** Without its styles and the room at its end. */
+export function textOf(line: Line): string {
+  return line
+    .map(({ text }) => text)
+    .join("")
+    .trimEnd();
+}
+
 /** A sparkline whose highest is no more than this is flat: noise is no peak. Per cent of a processor. */
 const PEAK_MIN = 10;
 

@@ -1,4 +1,5 @@
 /** Options that `set` takes and their types on the wire (reference §5.6, "set"). */
+import { parseBoolean } from "../boolean.ts";
 import { CircusError } from "../errors.ts";
 import { isRlimitName } from "../rlimits.ts";
 
@@ -137,11 +138,6 @@ export function optionFromText(key: string, text: string): unknown {
   return value;
 }
 
-const BOOLEANS: Readonly<Record<string, boolean>> = {
-  ...{ true: true, yes: true, on: true, "1": true },
-  ...{ false: false, no: false, off: false, "0": false },
-};
-
 /** The text itself where it is no value of the type: the check that follows says so. */
 function valueOf(type: Exclude<OptionType, "env" | "stream" | "object">, text: string): unknown {
   const number = text.trim() === "" ? Number.NaN : Number(text);
@@ -150,7 +146,7 @@ function valueOf(type: Exclude<OptionType, "env" | "stream" | "object">, text: s
     case "strings":
       return text;
     case "boolean":
-      return BOOLEANS[text.toLowerCase()] ?? text;
+      return parseBoolean(text) ?? text;
     case "integer or string":
       return Number.isInteger(number) ? number : text;
     case "integer":

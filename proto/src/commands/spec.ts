@@ -2,6 +2,7 @@
  * The shape of one entry of the command table (design §1): what it takes, whether it changes anything,
  * how it is typed on a command line. The ZeroMQ, NATS and HTTP doors and `circusctl` all derive from it.
  */
+import { parseBoolean } from "../boolean.ts";
 import { CircusError } from "../errors.ts";
 
 export type PropertyType = "string" | "integer" | "number" | "boolean" | "object" | "strings" | "signal" | "any";
@@ -54,9 +55,6 @@ export interface CommandSpec {
 
 export type Properties = Readonly<Record<string, unknown>>;
 
-const TRUE_WORDS = new Set(["yes", "true", "on", "1"]);
-const FALSE_WORDS = new Set(["no", "false", "off", "0"]);
-
 /** Converts what real clients send (numbers as strings, reference rule 5); undefined: cannot be. */
 function coerce(spec: PropertySpec, value: unknown): unknown {
   switch (spec.type) {
@@ -78,7 +76,7 @@ function coerce(spec: PropertySpec, value: unknown): unknown {
       if (typeof value === "boolean") return value;
       if (typeof value === "number") return value !== 0;
       if (typeof value !== "string") return undefined;
-      return TRUE_WORDS.has(value.toLowerCase()) ? true : FALSE_WORDS.has(value.toLowerCase()) ? false : undefined;
+      return parseBoolean(value) ?? undefined;
     case "object":
       return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
     case "strings":
