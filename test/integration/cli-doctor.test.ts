@@ -43,9 +43,11 @@ describe("circusctl doctor", () => {
     const { result, doc } = await waitFor(
       async () => {
         const seen = await doctor();
-        return states(seen.doc, "hosts").includes("ok: 1 of 1 online") && states(seen.doc, "lag").length > 0 && seen;
+        const isKnown = (check: string, state: string): boolean => states(seen.doc, check).includes(state);
+        const isThere = isKnown("hosts", "ok: 1 of 1 online") && isKnown("leader", "ok: ctl1 leads");
+        return isThere && states(seen.doc, "lag").length > 0 && seen;
       },
-      { what: "the controller to know its host and stream", deadlineMs: 30_000, everyMs: 500 },
+      { what: "the controller to know its host and stream, and to lead", deadlineMs: 30_000, everyMs: 500 },
     );
     expect(result).toMatchObject({ code: 0, stderr: "" });
     expect(doc.ok).toBe(true);
