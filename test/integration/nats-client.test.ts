@@ -20,7 +20,7 @@ import {
   type FleetStatus,
   type StreamMessage,
 } from "@circus-cluster/proto/nats";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FleetConfig } from "../../agent/src/config/types.ts";
 import { Outbox } from "../../agent/src/events/outbox.ts";
 import { agentCredentials } from "../../agent/src/fleet/credentials.ts";
@@ -92,6 +92,28 @@ describe("connectFleet", () => {
     await server.restart();
     expect((await connecting).isConnected).toBe(true);
     expect(statuses.at(-1)).toMatchObject({ kind: "connected", isFirst: true });
+  });
+
+  it("connects again although the clock went back meanwhile, at whichever server is there", async () => {
+    await using second = await startNatsServer();
+    const statuses: FleetStatus[] = [];
+    const connection = await client("web1", {
+      servers: [server.url, second.url],
+      onStatus: (status) => statuses.push(status),
+    });
+    const now = Date.now.bind(Date);
+    const first = connection.server.endsWith(new URL(second.url).port) ? second : server;
+    const other = first === server ? second : server;
+    await other.stop();
+    await first.stop();
+    await waitFor(() => statuses.some((status) => status.kind === "disconnected"), { what: "the loss of both" });
+    const wall = vi.spyOn(Date, "now").mockImplementation(() => now() - 86_400_000);
+    try {
+      await other.restart();
+      await waitFor(() => connection.isConnected, { what: "the connection to the server that came back" });
+    } finally {
+      wall.mockRestore();
+    }
   });
 
   it("does not touch the options it is given", async () => {

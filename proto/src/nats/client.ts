@@ -8,6 +8,7 @@ import type { Millis } from "../time.ts";
 import { NatsFleetConnection } from "./connection.ts";
 import { readTls } from "./credentials.ts";
 import { signer } from "./nkey.ts";
+import { pauses } from "./pauses.ts";
 import { type ConnectOptions, FleetConnectError, type FleetConnection } from "./types.ts";
 import { isAuthFailure, wordsOf } from "./wire.ts";
 
@@ -19,6 +20,7 @@ const SERVICE_TIMEOUT_MS = 5000;
 const ONCE_TIMEOUT_MS = 2000;
 const RETRY_MS = 1000;
 const PING_MS = 10_000;
+const CLOCKS = { wall: () => Date.now(), steady: () => performance.now() };
 
 /** A fresh object for every attempt: the package writes into what it is given. */
 function natsOptions(options: ConnectOptions): ConnectionOptions {
@@ -35,9 +37,7 @@ function natsOptions(options: ConnectOptions): ConnectionOptions {
     maxPingOut: 2,
     reconnect: isService,
     maxReconnectAttempts: isService ? -1 : 0,
-    reconnectTimeWait: retryMs,
-    reconnectJitter: retryMs,
-    reconnectJitterTLS: retryMs,
+    reconnectDelayHandler: pauses(retryMs, CLOCKS, Math.random),
     // Else two refusals in a row end the client for good, also one that is admitted again (fleet-protocol §3).
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
