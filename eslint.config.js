@@ -18,7 +18,7 @@ const PURE = [
   "agent/src/process/{argv,proc-stat,proc-net}.ts",
   "agent/src/sockets/ip.ts",
   "agent/src/stats/{series,subscriptions}.ts",
-  "agent/src/output/{lines,prefix}.ts",
+  "agent/src/output/{batch,lines,prefix,trays/layout}.ts",
   "agent/src/logs/{queue,text,backward}.ts",
   "agent/src/events/trail.ts",
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",

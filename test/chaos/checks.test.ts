@@ -1,6 +1,6 @@
 /** Each law is shown a run that keeps it and one that breaks it: a check that cannot fail proves nothing. */
 import { describe, expect, it } from "vitest";
-import { LAWS, lostLines, violations } from "./checks.ts";
+import { LAWS, violations } from "./checks.ts";
 import type { Database, EventRow, RunRecord } from "./records.ts";
 
 const event = (host: string, seq: number, more: Partial<EventRow> = {}): EventRow => ({
@@ -22,7 +22,6 @@ const WHOLE: RunRecord = {
   requests: 1000,
   failures: [],
   kills: [],
-  agentKills: {},
   glances: [],
   writers: [
     { host: "web1", life: "10.100", said: 3, logged: [1, 2, 3] },
@@ -95,28 +94,6 @@ describe("lines", () => {
     expect(broken({ writers: [{ host: "web1", life: "10.100", ...writer }] })).toEqual([
       { law: "each line of a worker is in its log, once and in order", what: `web1, writer 10.100: ${what}` },
     ]);
-  });
-
-  it("in one place for each kill of circusd are excused, and counted; not more, and not elsewhere", () => {
-    const lines = (logged: readonly number[]) => ({ writers: [{ host: "web1", life: "10.100", said: 9, logged }] });
-    expect(lostLines(lines([1, 2, 6, 7, 8, 9]).writers)).toBe(3);
-    expect(lostLines(WHOLE.writers)).toBe(0);
-    const agentKills = { web1: 1 };
-    for (const logged of [
-      [1, 2, 6, 7, 8, 9],
-      [1, 2, 3, 4, 5, 6, 7],
-      [1, 2, 3],
-    ]) {
-      expect(broken({ ...lines(logged), agentKills })).toEqual([]);
-      expect(broken({ ...lines(logged), agentKills: { web2: 1 } })).toHaveLength(1);
-    }
-    for (const logged of [
-      [1, 2, 600],
-      [1, 3, 4, 6, 7, 8, 9],
-      [1, 2, 2, 3, 4, 5, 6, 7, 8, 9],
-    ]) {
-      expect(broken({ ...lines(logged), agentKills })).toHaveLength(1);
-    }
   });
 
   it("the end of a process that was killed while its agent was away is excused, its middle is not", () => {

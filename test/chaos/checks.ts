@@ -29,8 +29,7 @@ export const LAWS: Readonly<Record<string, Law>> = {
     ...(requests === 0 ? ["there was no request at all"] : []),
     ...failedRequests(failures, kills, glances),
   ],
-  "each line of a worker is in its log, once and in order": ({ writers, kills, agentKills }) =>
-    brokenLines(writers, kills, agentKills),
+  "each line of a worker is in its log, once and in order": ({ writers, kills }) => brokenLines(writers, kills),
   "events are gapless and unique in every database": ({ databases, reached }) =>
     databases.flatMap((database) => brokenEvents(database, reached)),
   "all databases are equal": ({ databases }) => unequal(databases),
@@ -89,41 +88,23 @@ function isNobody({ web, isAgentAlive }: Glance): boolean {
   return web === 0 && !isAgentAlive;
 }
 
-/** What circusd may have read and not yet written at the very moment of its kill: where it had no time before, all that came. */
-const MOMENT_LINES = 500;
-
-/**
- * Excused are lines in one place for each kill of the agent, see {@link lostLines}, and the end of a process that was killed while its agent was away:
- * the kernel keeps no pipe that nobody holds.
- */
-function brokenLines(
-  writers: readonly WriterLife[],
-  kills: readonly WorkerKill[],
-  agentKills: Readonly<Record<string, number>>,
-): readonly string[] {
+/** Excused is the end of a process that was killed while its agent was away: the kernel keeps no pipe that nobody holds. */
+function brokenLines(writers: readonly WriterLife[], kills: readonly WorkerKill[]): readonly string[] {
   if (writers.length === 0) return ["no worker wrote a line"];
   return writers.flatMap(({ host, life, said, logged }) => {
     const who = `${host}, writer ${life}`;
     const wasAlone = kills.some((kill) => kill.host === host && life.startsWith(`${kill.pid}.`) && !kill.isAgentAlive);
-    let excuses = agentKills[host] ?? 0;
     let due = 1;
     for (const number of logged) {
-      const isMoment = number > due && number <= due + MOMENT_LINES && excuses > 0;
-      if (isMoment) excuses -= 1;
-      else if (number !== due) return [`${who}: line ${number} where ${due} was due`];
+      if (number !== due) return [`${who}: line ${number} where ${due} was due`];
       due = number + 1;
     }
     const last = due - 1;
     // Killed between a line and its note.
     if (last === said || last === said + 1) return [];
-    if (last < said && (wasAlone || (excuses > 0 && last + MOMENT_LINES >= said))) return [];
+    if (last < said && wasAlone) return [];
     return [`${who}: lines up to ${last} in the log, ${said} were written`];
   });
-}
-
-/** Lines in the middle of a log that are not there: excused only where a kill of circusd explains them. */
-export function lostLines(writers: readonly WriterLife[]): number {
-  return writers.reduce((sum, { logged }) => sum + Math.max(0, (logged.at(-1) ?? 0) - logged.length), 0);
 }
 
 const keyOf = ({ host, epoch, seq }: Pick<EventRow, "host" | "epoch" | "seq">): string => `${host} ${epoch}:${seq}`;

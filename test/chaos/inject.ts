@@ -119,11 +119,7 @@ async function onServer({ world, hold }: Doing, end: "kill9" | "stop"): Promise<
 const FAULTS: Readonly<Record<string, Injector>> = {
   "worker-kill": killWorker,
   "worker-stop": async (doing) => signalled(victim(doing)?.pid ?? 0, doing.hold),
-  "agent-kill": (doing) => {
-    const { agentKills } = doing.notes;
-    agentKills[doing.deed.target] = (agentKills[doing.deed.target] ?? 0) + 1;
-    return onAgent(doing, (agent) => agent.kill9());
-  },
+  "agent-kill": (doing) => onAgent(doing, (agent) => agent.kill9()),
   "agent-upgrade": (doing) => onAgent(doing, quitAlone),
   "agent-stop": ({ world, deed, hold }) => signalled(world.fleet.host(deed.target).agent.pid, hold),
   "agent-clock": onClock,

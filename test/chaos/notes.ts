@@ -5,7 +5,6 @@ import type { Call, Glance, Mishap, Reached, WorkerKill } from "./records.ts";
 
 export class Notes {
   readonly kills: WorkerKill[] = [];
-  readonly agentKills: Record<string, number> = {};
   readonly glances: Glance[] = [];
   readonly reached: Reached[] = [];
   readonly calls: Call[] = [];

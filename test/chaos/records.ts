@@ -131,8 +131,6 @@ export interface RunRecord {
   readonly requests: number;
   readonly failures: readonly RequestFailure[];
   readonly kills: readonly WorkerKill[];
-  /** How often the agent of a host was killed. */
-  readonly agentKills: Readonly<Record<string, number>>;
   readonly glances: readonly Glance[];
   readonly writers: readonly WriterLife[];
   readonly databases: readonly Database[];

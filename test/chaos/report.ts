@@ -5,11 +5,11 @@ import type { Outcome, RunOptions } from "./run.ts";
 const SHOWN = 10;
 
 export function report({ seed, lengthMs }: RunOptions, outcome: Outcome): string {
-  const { violations, artefacts, done, requests, failed, lines, lost, events, rollouts } = outcome;
+  const { violations, artefacts, done, requests, failed, lines, events, rollouts } = outcome;
   const counts = [...done].sort(([a], [b]) => a.localeCompare(b)).map(([kind, n]) => `${kind} ${n}`);
   const head = [
     `done: ${counts.join(", ")}`,
-    `${requests} requests, ${failed} of them failed; ${lines} lines, ${lost} lost with a circusd that was killed; ${events} events, ${rollouts} rollouts`,
+    `${requests} requests, ${failed} of them failed; ${lines} lines; ${events} events, ${rollouts} rollouts`,
   ];
   const [first] = violations;
   if (first === undefined)

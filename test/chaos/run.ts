@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CENTRE } from "../support/fleet.ts";
 import type { InsideLoad } from "../support/load-inside.ts";
 import { waitFor } from "../support/wait.ts";
-import { brokenEvents, leaked, lostLines, openRollouts, unequal, type Violation, violations } from "./checks.ts";
+import { brokenEvents, leaked, openRollouts, unequal, type Violation, violations } from "./checks.ts";
 import { countsOf, databaseOf, leftoversOf, programs, reachedBy, requestsOf, writersOf } from "./collect.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import { inject } from "./inject.ts";
@@ -35,8 +35,6 @@ export interface Outcome {
   /** Where no law is broken, each of them is excused. */
   readonly failed: number;
   readonly lines: number;
-  /** That circusd had read when it was killed. */
-  readonly lost: number;
   readonly events: number;
   readonly rollouts: number;
 }
@@ -92,7 +90,6 @@ export async function chaosRun(options: RunOptions, tell: (line: string) => void
     requests: record.requests,
     failed: record.failures.length,
     lines: record.writers.reduce((sum, { logged }) => sum + logged.length, 0),
-    lost: lostLines(record.writers),
     events: record.databases[0]?.events.length ?? 0,
     rollouts: record.databases[0]?.rollouts.length ?? 0,
   };
@@ -170,7 +167,7 @@ async function settle(
   return {
     requests: requests.reduce((sum, { n }) => sum + n, 0),
     failures: requests.flatMap(({ failures }) => failures),
-    ...{ kills: notes.kills, agentKills: notes.agentKills, glances: notes.glances },
+    ...{ kills: notes.kills, glances: notes.glances },
     ...{ writers, databases, counts, leftovers },
     ...{ reached: notes.reached, calls: notes.calls, mishaps: notes.mishaps },
   };

@@ -1,4 +1,5 @@
 /** Temporary directories that are removed at the end: `await using dir = await tempDir()`. */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -25,6 +26,19 @@ export async function tempDir(prefix = "circus-test-"): Promise<TempDir> {
     async [Symbol.asyncDispose]() {
       // A process that ends at this moment may still write.
       await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+      removeTrays(path);
     },
   };
+}
+
+/** What agents that were killed have left in memory: see agent/src/output/trays. */
+function removeTrays(dir: string): void {
+  for (const name of readdirSync("/dev/shm").filter((entry) => entry.startsWith("circus-"))) {
+    const file = join("/dev/shm", name);
+    try {
+      if (readFileSync(file).subarray(0, 4096).includes(` ${dir}/`)) rmSync(file, { force: true });
+    } catch {
+      // gone meanwhile
+    }
+  }
 }

@@ -2,85 +2,99 @@
  * Reads one output of one process and hands on whole lines. It pauses when told, which in the end makes the process
  * wait; it takes what is left when the process has gone, without waiting for grandchildren that still hold the pipe.
  */
-import { readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from "node:net";
 import type { LineRest } from "./fifo-dir.ts";
 import { LineCutter, type Piece } from "./lines.ts";
+import type { Ticket } from "./sink.ts";
+import { type Out, remainder } from "./trays/layout.ts";
+import type { LeftTray, Tray } from "./trays/trays.ts";
 
-/** Into one memory for all: what was read is copied before anything else is. */
+/** Into one memory for all that have no tray: what was read is copied before anything else is. */
 const READ_BYTES = 1024 * 1024;
 let shared: Buffer | null = null;
 /** Of what a process left behind; more than any pipe holds. */
-const DRAIN_READS_MAX = 64;
+const DRAIN_READS_MAX = 256;
+const NOTHING = new Uint8Array();
 
 /** The beginning of a line that does not go on for so long is kept over a crash. */
 const REST_MS = 20;
 
+/** Where what was read is over a crash of the agent. */
+export interface Keeping {
+  /** Where the beginning of a line is kept, and may be from an agent before. */
+  readonly rest: LineRest;
+  /** Where what is read lies until it is out; owned from here on. Null: a kill in that moment loses it. */
+  readonly tray: Tray | null;
+  /** What an agent before us had read. */
+  readonly left: LeftTray | null;
+}
+
 interface CaptureOptions {
   /** Owned from here on. */
   readonly readEnd: number;
-  /** Where the beginning of a line is kept, and may be from an agent before; null: nowhere. */
-  readonly rest: LineRest | null;
-  readonly onPiece: (piece: Piece) => void;
+  /** Null: the process does not outlive the agent. */
+  readonly keeping: Keeping | null;
+  /** How much of what an agent before us was writing came out. */
+  readonly out: Out;
+  /** @param ticket null: nobody needs to know */
+  readonly onPiece: (piece: Piece, ticket: Ticket | null) => void;
   /** Once, after the last piece. */
   readonly onEnd: () => void;
 }
 
 export class Capture {
   readonly #fd: number;
-  readonly #socket: Socket;
+  /** Null: not before the first read, with which Node begins at once. */
+  #socket: Socket | null = null;
   readonly #cutter = new LineCutter();
-  readonly #onPiece: (piece: Piece) => void;
+  readonly #onPiece: (piece: Piece, ticket: Ticket | null) => void;
   readonly #onEnd: () => void;
   readonly #rest: LineRest | null;
+  readonly #tray: Tray | null;
+  readonly #memory: Uint8Array;
+  /** What is in the tray is not out yet: nothing may be read into it. */
+  #isUnderWay = false;
   #keptBytes = 0;
   #restTimer: NodeJS.Timeout | null = null;
   #isPaused = false;
   #isOver = false;
 
-  constructor({ readEnd, rest, onPiece, onEnd }: CaptureOptions) {
+  constructor({ readEnd, keeping, out, onPiece, onEnd }: CaptureOptions) {
     this.#fd = readEnd;
-    this.#rest = rest;
+    this.#rest = keeping?.rest ?? null;
+    this.#tray = keeping?.tray ?? null;
     this.#onPiece = onPiece;
     this.#onEnd = onEnd;
-    const begun = rest?.read() ?? new Uint8Array();
-    this.#keptBytes = begun.length;
-    this.#take(begun);
     shared ??= Buffer.allocUnsafeSlow(READ_BYTES);
-    const onread: OnReadOpts = {
-      buffer: shared,
-      callback: (length, buffer) => {
-        this.#take(buffer.subarray(0, length));
-        return !this.#isPaused;
-      },
-    };
-    // Documented for `connect` only, and so typed; the constructor takes it too.
-    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
-      ...{ fd: readEnd, readable: true, writable: false },
-      onread,
-    };
-    this.#socket = new Socket(options);
-    this.#socket.once("error", () => this.#finish());
-    this.#socket.once("close", () => this.#finish());
-    this.#socket.resume();
+    this.#memory = this.#tray?.image.read ?? shared;
+    if (keeping !== null) this.#goOn(keeping, out);
+    this.#read();
+  }
+
+  get #isHeldUp(): boolean {
+    return this.#isPaused || this.#isUnderWay;
   }
 
   pause(): void {
     this.#isPaused = true;
-    this.#socket.pause();
+    this.#socket?.pause();
   }
 
   resume(): void {
     this.#isPaused = false;
-    if (!this.#isOver) this.#socket.resume();
+    this.#read();
   }
 
   /** Takes what the pipe holds at this moment, paused or not. */
   drain(): void {
-    for (let reads = 0; reads < DRAIN_READS_MAX && !this.#isOver && !this.#socket.destroyed; reads++) {
-      const length = readNow(this.#fd);
+    for (let reads = 0; reads < DRAIN_READS_MAX && !this.#isOver && this.#socket?.destroyed !== true; reads++) {
+      const isSpare = this.#isUnderWay;
+      const memory = isSpare ? (shared ?? this.#memory) : this.#memory;
+      const length = readNow(this.#fd, memory);
       if (length === 0) return;
-      this.#take((shared ?? Buffer.alloc(0)).subarray(0, length));
+      if (isSpare) this.#take(memory.subarray(0, length));
+      else this.#took(length);
     }
   }
 
@@ -95,18 +109,102 @@ export class Capture {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#keepRest();
-    this.#socket.destroy();
+    this.#end();
   }
 
+  #read(): void {
+    if (!this.#isOver && !this.#isHeldUp) (this.#socket ??= this.#open()).resume();
+  }
+
+  #open(): Socket {
+    const onread: OnReadOpts = {
+      buffer: this.#memory,
+      callback: (length) => {
+        this.#took(length);
+        return !this.#isHeldUp;
+      },
+    };
+    // Documented for `connect` only, and so typed; the constructor takes it too.
+    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+      ...{ fd: this.#fd, readable: true, writable: false },
+      onread,
+    };
+    const socket = new Socket(options);
+    socket.once("error", () => this.#finish());
+    socket.once("close", () => this.#finish());
+    return socket;
+  }
+
+  /** What an agent before us had read and not written, or the beginning of a line. */
+  #goOn({ rest, left }: Keeping, out: Out): void {
+    const begun = rest.read();
+    this.#keptBytes = begun.length;
+    if (left === null) {
+      this.#take(begun);
+      return;
+    }
+    const { held, read } = remainder(left, out);
+    if (out === 0) this.#take(begun);
+    else this.#dropRest();
+    for (const bytes of [held, read]) {
+      this.#memory.set(bytes);
+      this.#took(bytes.length);
+    }
+    left.forget();
+  }
+
+  /** So many bytes have come into our memory, and it is free again when they are out. */
+  #took(length: number): void {
+    const tray = this.#tray;
+    const before = this.#cutter.heldBytes;
+    const piece = this.#cutter.push(this.#memory.subarray(0, length));
+    if (tray === null || piece === null) {
+      if (piece !== null) this.#hand(piece);
+      this.#settle(length);
+      return;
+    }
+    const cut = before - this.#keptBytes + length - this.#cutter.heldBytes;
+    this.#isUnderWay = true;
+    let isLater = false;
+    const out = (): void => {
+      this.#isUnderWay = false;
+      this.#dropRest();
+      this.#settle(length);
+      if (!isLater) return;
+      if (this.#isOver) tray.release();
+      else this.resume();
+    };
+    this.#onPiece(piece, { at: (lines, to) => tray.image.mark({ cut, lines, to }), out });
+    isLater = true;
+  }
+
+  /** Bytes that are in no tray, or not only. */
   #take(bytes: Uint8Array): void {
     const piece = this.#cutter.push(bytes);
-    if (piece !== null) {
-      this.#onPiece(piece);
-      this.#dropRest();
+    if (piece !== null) this.#hand(piece);
+    this.#keepSoon();
+  }
+
+  #hand(piece: Piece): void {
+    this.#onPiece(piece, null);
+    this.#dropRest();
+  }
+
+  /** What was read is out, but for the beginning of a line. */
+  #settle(length: number): void {
+    if (this.#tray === null) {
+      this.#keepSoon();
+      return;
     }
-    if (this.#rest !== null && this.#cutter.heldBytes > this.#keptBytes) {
-      this.#restTimer ??= setTimeout(() => this.#keepRest(), REST_MS).unref();
-    }
+    const { image } = this.#tray;
+    if (!image.canHold(this.#cutter.heldBytes - this.#keptBytes)) this.#keepRest();
+    const isMore = this.#cutter.heldBytes > this.#keptBytes;
+    image.settle(isMore ? this.#cutter.held.subarray(this.#keptBytes) : NOTHING, length);
+  }
+
+  #keepSoon(): void {
+    if (this.#rest === null || this.#cutter.heldBytes <= this.#keptBytes) return;
+    this.#restTimer ??= setTimeout(() => this.#keepRest(), REST_MS).unref();
   }
 
   #keepRest(): void {
@@ -131,17 +229,23 @@ export class Capture {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#restTimer !== null) clearTimeout(this.#restTimer);
-    this.#socket.destroy();
     const piece = this.#cutter.end();
-    if (piece !== null) this.#onPiece(piece);
+    if (piece !== null) this.#onPiece(piece, null);
+    this.#end();
     this.#onEnd();
+  }
+
+  #end(): void {
+    if (this.#socket === null) closeSync(this.#fd);
+    else this.#socket.destroy();
+    if (!this.#isUnderWay) this.#tray?.release();
   }
 }
 
 /** 0: nothing is there, now or ever (the event loop will say which). */
-function readNow(fd: number): number {
+function readNow(fd: number, memory: Uint8Array): number {
   try {
-    return readSync(fd, shared ?? Buffer.alloc(0));
+    return readSync(fd, memory);
   } catch {
     return 0;
   }

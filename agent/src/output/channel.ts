@@ -2,12 +2,13 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { COLORS, type StreamConfig } from "../config/streams.ts";
-import { Capture } from "./capture.ts";
-import type { LineRest } from "./fifo-dir.ts";
+import { Capture, type Keeping } from "./capture.ts";
 import { type Format, fancy, plain, timed } from "./prefix.ts";
 import type { Sink } from "./sink.ts";
 import { CLOSE_MS, type Lease, type SinkPool, type StreamOwner } from "./sink-pool.ts";
 import { timeTeller } from "./strftime.ts";
+import { outOf } from "./trays/layout.ts";
+import { linesIn } from "./trays/trays.ts";
 
 /**
  * Processes that have ended while others, which they left behind, still hold their output; the oldest is closed when
@@ -68,14 +69,17 @@ export class Channel {
 
   /**
    * @param readEnd owned from here on
-   * @param rest see {@link Capture}
+   * @param keeping see {@link Capture}
    * @param onEnd nothing more comes, or is wanted
    */
-  attach(readEnd: number, pid: number, rest: LineRest | null, onEnd: () => void): Capture {
+  attach(readEnd: number, pid: number, keeping: Keeping | null, onEnd: () => void): Capture {
+    const { begunAt, name } = this.#lease.sink;
+    const write = keeping?.left?.write ?? null;
+    const out = write === null ? 0 : outOf(write, begunAt, (part) => linesIn(name, part));
     const capture: Capture = new Capture({
-      ...{ readEnd, rest },
-      onPiece: (piece) => {
-        this.#lease.sink.write(this.#format(piece, pid), pid);
+      ...{ readEnd, keeping, out },
+      onPiece: (piece, ticket) => {
+        this.#lease.sink.write(this.#format(piece, pid), pid, ticket);
         this.#onBytes(piece.bytes, pid);
       },
       onEnd: () => {

@@ -55,14 +55,14 @@ export interface LineRest {
 }
 
 export class FifoDir {
-  readonly #dir: string;
+  readonly dir: string;
   readonly #ours = new Set<string>();
 
   /** Where the state directory is. */
   readonly device: number;
 
   private constructor(dir: string, device: number) {
-    this.#dir = dir;
+    this.dir = dir;
     this.device = device;
   }
 
@@ -83,7 +83,7 @@ export class FifoDir {
     readonly writeEnd: number;
     readonly readEnd: number;
   } {
-    const path = join(this.#dir, `${watcherToken(watcher)}.${wid}.${stream}.${randomBytes(6).toString("hex")}`);
+    const path = join(this.dir, `${watcherToken(watcher)}.${wid}.${stream}.${randomBytes(6).toString("hex")}`);
     mkfifo(path, MODE);
     let writeEnd = -1;
     try {
@@ -136,8 +136,8 @@ export class FifoDir {
 
   /** What nobody here reads; what is no FIFO of ours is not told of. */
   leftovers(): readonly LeftFifo[] {
-    return readdirSync(this.#dir).flatMap((name) => {
-      const path = join(this.#dir, name);
+    return readdirSync(this.dir).flatMap((name) => {
+      const path = join(this.dir, name);
       const [, token = "", wid, stream] = /^([^.]+)\.(\d+)\.(stdout|stderr)\.[0-9a-f]+$/.exec(name) ?? [];
       if (token === "" || this.#ours.has(path)) return [];
       return [{ path, token, wid: Number(wid), stream: stream as StreamName }];

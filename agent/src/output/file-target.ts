@@ -17,7 +17,8 @@ import {
   writeSync,
 } from "node:fs";
 import { promisify } from "node:util";
-import type { Target } from "./sink.ts";
+import type { BeforeWrite, Target } from "./sink.ts";
+import type { Place } from "./trays/layout.ts";
 
 const call = {
   close: promisify(close),
@@ -39,6 +40,7 @@ const NOW_BYTES_MAX = 1024 * 1024;
 const SLOW_MS = 100;
 const SLOW_PAUSE_MS = 5000;
 const NEWLINE = 0x0a;
+const ignore: BeforeWrite = () => undefined;
 
 /** What a {@link Rotation} sees of the file. */
 export interface FileState {
@@ -76,6 +78,7 @@ export interface FileTargetOptions {
 
 export class FileTarget implements Target {
   readonly name: string;
+  readonly begunAt: Place | null;
   readonly #options: FileTargetOptions;
   readonly #now: () => number;
   #fd: number | null = null;
@@ -86,34 +89,33 @@ export class FileTarget implements Target {
   #noRotationBeforeMs = Number.NEGATIVE_INFINITY;
   #notNowBeforeMs = Number.NEGATIVE_INFINITY;
 
-  private constructor(options: FileTargetOptions) {
+  private constructor(options: FileTargetOptions, fd: number) {
     this.name = options.path;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#take(fd, fstatSync(fd));
+    this.begunAt = this.#place();
   }
 
   /** @throws the system's error: its directory does not exist, it may not be written … */
   static open(options: FileTargetOptions): FileTarget {
-    const target = new FileTarget(options);
-    const fd = openSync(options.path, FLAGS, MODE);
-    target.#take(fd, fstatSync(fd));
-    return target;
+    return new FileTarget(options, openSync(options.path, FLAGS, MODE));
   }
 
-  async write(bytes: Buffer): Promise<number> {
+  async write(bytes: Buffer, before: BeforeWrite = ignore): Promise<number> {
     await this.#check();
     const { rotation } = this.#options;
-    if (rotation === null || !this.#mayRotate()) return await this.#append(bytes);
+    if (rotation === null || !this.#mayRotate()) return await this.#append(bytes, before);
     let admitted = rotation.admit(bytes, { size: this.#size, isAtLineStart: this.#isAtLineStart });
     if (admitted === 0) {
       await this.#rotate(rotation);
       // An empty file takes something, or the rotation failed and it has to.
       admitted = rotation.admit(bytes, { size: this.#size, isAtLineStart: this.#isAtLineStart }) || bytes.length;
     }
-    return await this.#append(admitted < bytes.length ? bytes.subarray(0, admitted) : bytes);
+    return await this.#append(admitted < bytes.length ? bytes.subarray(0, admitted) : bytes, before);
   }
 
-  writeNow(bytes: Buffer): number {
+  writeNow(bytes: Buffer, before: BeforeWrite = ignore): number {
     const { rotation, ownDevice } = this.#options;
     const fd = this.#fd;
     const begunMs = this.#now();
@@ -121,6 +123,7 @@ export class FileTarget implements Target {
     if (!this.#stats.isFile() || this.#stats.dev !== ownDevice || !this.#isInPlace(begunMs)) return 0;
     const state = { size: this.#size, isAtLineStart: this.#isAtLineStart };
     if (rotation !== null && rotation.admit(bytes, state) < bytes.length) return 0;
+    this.#tell(before);
     const written = writeSync(fd, bytes);
     this.#count(bytes, written);
     if (this.#now() - begunMs > SLOW_MS) this.#notNowBeforeMs = begunMs + SLOW_PAUSE_MS;
@@ -141,11 +144,21 @@ export class FileTarget implements Target {
     return this.#stats?.isFile() === true && this.#now() >= this.#noRotationBeforeMs;
   }
 
-  async #append(bytes: Buffer): Promise<number> {
+  async #append(bytes: Buffer, before: BeforeWrite): Promise<number> {
     if (this.#fd === null) throw new Error("the file is closed");
+    this.#tell(before);
     const { bytesWritten } = await call.write(this.#fd, bytes);
     this.#count(bytes, bytesWritten);
     return bytesWritten;
+  }
+
+  #place(): Place | null {
+    return this.#stats?.isFile() === true ? { inode: this.#stats.ino, size: this.#size } : null;
+  }
+
+  #tell(before: BeforeWrite): void {
+    const place = this.#place();
+    if (place !== null) before(place);
   }
 
   #count(bytes: Buffer, written: number): void {

@@ -22,7 +22,11 @@ import { TEST_CONFIG } from "../watcher/world.fixture.ts";
 import { Outputs } from "./outputs.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "outputs-test-"));
-afterAll(() => rmSync(dir, { recursive: true }));
+const hosts: Host[] = [];
+afterAll(async () => {
+  await Promise.all(hosts.map(({ outputs }) => outputs.close()));
+  rmSync(dir, { recursive: true });
+});
 let number = 0;
 const freshFile = (): string => join(dir, `${++number}.log`);
 const read = (file: string): string => readFileSync(file, "utf8");
@@ -51,6 +55,7 @@ class Host {
   constructor(stateDir: string | null = null) {
     const log = makeLogger((level, text, fields) => void this.told.push(`${level} ${text} ${JSON.stringify(fields)}`));
     this.outputs = new Outputs({ emit: (event) => this.events.push(event) }, log, stateDir);
+    hosts.push(this);
   }
 
   config(stdout: Record<string, unknown> | null, stderr: Record<string, unknown> | null = null): WatcherConfig {

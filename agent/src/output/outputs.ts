@@ -10,12 +10,13 @@ import type { WatcherConfig } from "../config/types.ts";
 import type { EventBus } from "../events/api.ts";
 import { Followers } from "../logs/followers.ts";
 import { close } from "../sockets/syscalls.ts";
-import type { Capture } from "./capture.ts";
+import type { Capture, Keeping } from "./capture.ts";
 import { Channel } from "./channel.ts";
 import { type FifoDir, openFifos, type StreamName, watcherToken } from "./fifo-dir.ts";
 import { type OpenOutput, openOutput } from "./pipe.ts";
 import { SinkPool } from "./sink-pool.ts";
 import { OutputQueue } from "./sinks/queue.ts";
+import { Trays } from "./trays/trays.ts";
 
 const STREAMS = ["stdout", "stderr"] as const;
 
@@ -66,6 +67,7 @@ export class Outputs {
   readonly followers = new Followers({ wall: () => Date.now(), monotonic: () => performance.now() });
   readonly #log: Logger;
   readonly #fifos: FifoDir | null;
+  readonly #trays: Trays | null;
   /** Who reads no more leaves the FIFO to the next agent. */
   #isLeft = false;
   readonly #pool: SinkPool;
@@ -80,8 +82,10 @@ export class Outputs {
   constructor(bus: Pick<EventBus, "emit">, log: Logger, stateDir: string | null = null) {
     this.#log = log;
     this.#fifos = openFifos(stateDir, log);
+    this.#trays = this.#fifos === null ? null : new Trays(this.#fifos.dir, log);
     this.#pool = new SinkPool(
       this.#fifos?.device ?? null,
+      (path) => this.#trays?.mend(path),
       ({ watcher, stream, log: own }, { file, movedTo, rotations }) => {
         own.debug("log rotated", { stream, file, rotations });
         bus.emit({ kind: "log_rotated", watcher, data: { stream, file, moved_to: movedTo, rotations } });
@@ -165,6 +169,7 @@ export class Outputs {
       if (config === undefined || wanted === null) this.#remove(path);
       else this.#reopen(config.name, stream, path, NO_PID, wanted)();
     }
+    this.#trays?.forgetOld();
     for (const { name } of configs) if (!isKept(name)) this.rest(name);
   }
 
@@ -194,8 +199,13 @@ export class Outputs {
   }
 
   #attach(channel: Channel, readEnd: number, pid: number, path: string | null): Capture {
-    const rest = path === null ? null : (this.#fifos?.restOf(path) ?? null);
-    return channel.attach(readEnd, pid, rest, () => this.#remove(path));
+    return channel.attach(readEnd, pid, this.#keeping(path), () => this.#remove(path));
+  }
+
+  #keeping(path: string | null): Keeping | null {
+    if (path === null || this.#fifos === null) return null;
+    const [tray, left] = [this.#trays?.take(path) ?? null, this.#trays?.leftOf(path) ?? null];
+    return { rest: this.#fifos.restOf(path), tray, left };
   }
 
   #remove(path: string | null): void {
@@ -307,6 +317,7 @@ export class Outputs {
     const left = [...this.#left];
     this.#left.clear();
     await Promise.all([...this.#closing.values(), ...left.map((channel) => channel.close(isLeft))]);
+    this.#trays?.close();
   }
 
   #channel(watcher: string, stream: StreamName, wanted: StreamConfig): Channel {

@@ -5,7 +5,9 @@
  * then on output is dropped, counted, and told.
  */
 import type { Logger } from "@circus-cluster/proto";
-import type { Sink, Target } from "./sink.ts";
+import { Batch, type Piece } from "./batch.ts";
+import type { Sink, Target, Ticket } from "./sink.ts";
+import type { Place } from "./trays/layout.ts";
 
 /** Waiting bytes at which readers are to pause, and at which they go on. */
 const FULL_BYTES = 2 * 1024 * 1024;
@@ -46,7 +48,7 @@ export class Pump implements Sink {
   readonly #patienceMs: number;
   readonly #now: () => number;
   readonly #listeners = new Set<() => void>();
-  #queue: Buffer[] = [];
+  #queue: Piece[] = [];
   /** Bytes since the beginning: all that came in, and what of it is out or given up. */
   #taken = 0;
   #done = 0;
@@ -77,14 +79,18 @@ export class Pump implements Sink {
     return this.#target.name;
   }
 
+  get begunAt(): Place | null {
+    return this.#target.begunAt ?? null;
+  }
+
   get isWritten(): boolean {
     return this.#done >= this.#taken;
   }
 
-  write(bytes: Buffer, pid: number): void {
-    if (bytes.length === 0) return;
-    if (this.#midLine !== null && this.#midLine !== pid) this.#push(NEWLINE);
-    this.#push(bytes);
+  write(bytes: Buffer, pid: number, ticket: Ticket | null = null): void {
+    if (bytes.length === 0) return ticket?.out();
+    if (this.#midLine !== null && this.#midLine !== pid) this.#push({ bytes: NEWLINE, ticket: null, lines: 0 });
+    this.#push({ bytes, ticket, lines: 0 });
     this.#midLine = bytes.at(-1) === NEWLINE[0] ? null : pid;
     if (this.#run === null) this.#writeNow();
     if (this.#queue.length === 0) return;
@@ -132,9 +138,9 @@ export class Pump implements Sink {
     this.#hold = Promise.all([this.#hold, before]);
   }
 
-  #push(bytes: Buffer): void {
-    this.#queue.push(bytes);
-    this.#taken += bytes.length;
+  #push(piece: Piece): void {
+    this.#queue.push(piece);
+    this.#taken += piece.bytes.length;
   }
 
   #gate(): void {
@@ -149,14 +155,13 @@ export class Pump implements Sink {
   #writeNow(): void {
     if (this.#hold !== null || this.#failure !== null || this.#target.writeNow === undefined) return;
     const batch = this.#take();
-    let written = 0;
     try {
-      written = this.#target.writeNow(batch);
+      batch.wrote(this.#target.writeNow(batch.rest, (at) => batch.begins(at)));
     } catch {
       // what is wrong is for the next attempt to find out, and to say
     }
-    this.#done += written;
-    if (written < batch.length) this.#queue.unshift(batch.subarray(written));
+    this.#done += batch.done;
+    this.#queue.unshift(...batch.pieces());
   }
 
   /** Never rejects. */
@@ -166,17 +171,17 @@ export class Pump implements Sink {
       this.#hold = null;
       if (hold !== null) await hold;
       const batch = this.#take();
-      for (let rest = batch; rest.length > 0; ) {
+      while (batch.rest.length > 0) {
         try {
-          rest = rest.subarray(await this.#target.write(rest));
+          batch.wrote(await this.#target.write(batch.rest, (at) => batch.begins(at)));
           if (this.#failure !== null) this.#recover();
         } catch (error) {
           if (await this.#endures(error)) continue;
-          this.#drop(rest);
-          break;
+          this.#drop(batch.rest);
+          batch.wrote(batch.rest.length);
         }
       }
-      this.#done += batch.length;
+      this.#done += batch.done;
       this.#gate();
       for (const flush of this.#flushes) if (flush.position <= this.#done) flush.settle();
       this.#flushes = this.#flushes.filter(({ position }) => position > this.#done);
@@ -184,16 +189,15 @@ export class Pump implements Sink {
     this.#run = null;
   }
 
-  #take(): Buffer {
-    let bytes = 0;
+  #take(): Batch {
+    let length = 0;
     let count = 0;
-    for (const { length } of this.#queue) {
-      if (count > 0 && bytes + length > BATCH_BYTES) break;
-      bytes += length;
+    for (const { bytes } of this.#queue) {
+      if (count > 0 && length + bytes.length > BATCH_BYTES) break;
+      length += bytes.length;
       count++;
     }
-    const [first, ...more] = this.#queue.splice(0, count);
-    return first !== undefined && more.length === 0 ? first : Buffer.concat([first ?? NEWLINE, ...more]);
+    return new Batch(this.#queue.splice(0, count));
   }
 
   /** Waits before the next attempt; false: no more of them. */

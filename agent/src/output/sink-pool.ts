@@ -50,14 +50,23 @@ export interface Lease {
 }
 
 export class SinkPool {
+  readonly #mend: (path: string) => void;
   readonly #tell: (owner: StreamOwner, note: RotationNote) => void;
   readonly #ownDevice: number | null;
   readonly #entries = new Map<string, Entry>();
   #lastOwn = 0;
 
-  /** @param ownDevice see {@link FileTarget} */
-  constructor(ownDevice: number | null, tell: (owner: StreamOwner, note: RotationNote) => void) {
+  /**
+   * @param ownDevice see {@link FileTarget}
+   * @param mend called before a file is opened, and it need not be there
+   */
+  constructor(
+    ownDevice: number | null,
+    mend: (path: string) => void,
+    tell: (owner: StreamOwner, note: RotationNote) => void,
+  ) {
     this.#ownDevice = ownDevice;
+    this.#mend = mend;
     this.#tell = tell;
   }
 
@@ -107,6 +116,7 @@ export class SinkPool {
   #target(config: StreamConfig, owner: StreamOwner): Target {
     if (config.class === "StdoutStream" || config.class === "FancyStdoutStream") return new StdoutTarget();
     const path = resolve(config.filename ?? temporaryFile(owner));
+    this.#mend(path);
     return FileTarget.open({
       path,
       rotation: rotationOf(config),

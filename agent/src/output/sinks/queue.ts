@@ -1,5 +1,5 @@
 /** QueueStream: output kept in memory for the program that embeds the agent. */
-import type { Sink } from "../sink.ts";
+import type { Sink, Ticket } from "../sink.ts";
 
 /** The oldest goes when more waits than this. */
 const BYTES_MAX = 8 * 1024 * 1024;
@@ -15,6 +15,7 @@ export class OutputQueue implements Sink {
   readonly name = "queue";
   readonly isFull = false;
   readonly isWritten = true;
+  readonly begunAt = null;
   readonly #records: OutputRecord[] = [];
   #bytes = 0;
   #dropped = 0;
@@ -31,11 +32,12 @@ export class OutputQueue implements Sink {
     return record;
   }
 
-  write(data: Buffer, pid: number): void {
+  write(data: Buffer, pid: number, ticket: Ticket | null = null): void {
     this.#records.push({ data, pid });
     this.#bytes += data.length;
     while (this.#records.length > RECORDS_MAX || this.#bytes > BYTES_MAX)
       this.#dropped += this.take()?.data.length ?? 0;
+    ticket?.out();
   }
 
   listen(): () => void {
