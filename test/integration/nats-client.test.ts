@@ -1,5 +1,6 @@
 /** The contract of `@circus-cluster/proto/nats` and of the agent's outbox on it, against a real nats-server. */
-import { type AddressInfo, createServer } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import {
   type Heartbeat,
   type HostName,
@@ -114,6 +115,26 @@ describe("connectFleet", () => {
     } finally {
       wall.mockRestore();
     }
+  });
+
+  it("leaves no connection behind at a server that takes them and says nothing", async () => {
+    const open = new Set<Socket>();
+    let taken = 0;
+    const silent = createServer((socket) => {
+      taken++;
+      open.add(socket.on("error", () => undefined).once("close", () => open.delete(socket)));
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const stop = new AbortController();
+    const { port } = silent.address() as AddressInfo;
+    const servers = [`nats://127.0.0.1:${port}`];
+    const given = client("web1", { servers, timeoutMs: 100, retryMs: 20, signal: stop.signal });
+    await waitFor(() => taken >= 5, { what: "five attempts" });
+    stop.abort();
+    await expect(given).rejects.toMatchObject({ code: "aborted" });
+    await waitFor(() => open.size === 0, { what: "the end of all of them" });
+    silent.close();
   });
 
   it("does not touch the options it is given", async () => {

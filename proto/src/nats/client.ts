@@ -5,6 +5,7 @@
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
 import { inboxPrefix } from "../subjects.ts";
 import type { Millis } from "../time.ts";
+import { endAbandoned } from "./abandoned.ts";
 import { NatsFleetConnection } from "./connection.ts";
 import { readTls } from "./credentials.ts";
 import { signer } from "./nkey.ts";
@@ -22,6 +23,9 @@ const RETRY_MS = 1000;
 const PING_MS = 10_000;
 const CLOCKS = { wall: () => Date.now(), steady: () => performance.now() };
 
+const timeoutOf = ({ mode, timeoutMs }: ConnectOptions): Millis =>
+  timeoutMs ?? (mode === "service" ? SERVICE_TIMEOUT_MS : ONCE_TIMEOUT_MS);
+
 /** A fresh object for every attempt: the package writes into what it is given. */
 function natsOptions(options: ConnectOptions): ConnectionOptions {
   const isService = options.mode === "service";
@@ -32,7 +36,7 @@ function natsOptions(options: ConnectOptions): ConnectionOptions {
     servers: [...options.servers],
     name: options.name,
     inboxPrefix: inboxPrefix(options.name),
-    timeout: options.timeoutMs ?? (isService ? SERVICE_TIMEOUT_MS : ONCE_TIMEOUT_MS),
+    timeout: timeoutOf(options),
     pingInterval: PING_MS,
     maxPingOut: 2,
     reconnect: isService,
@@ -93,6 +97,7 @@ async function attempt(options: ConnectOptions): Promise<NatsConnection> {
 export async function connectFleet(options: ConnectOptions): Promise<FleetConnection> {
   if (options.servers.length === 0) throw new RangeError("no NATS server is given");
   natsOptions(options); // mistakes in it are the caller's, not the network's: thrown at once
+  if (options.mode === "service") endAbandoned(options.servers, timeoutOf(options));
   const retryMs = options.retryMs ?? RETRY_MS;
   const isAborted = (): boolean => options.signal?.aborted === true;
   for (;;) {
