@@ -24,8 +24,8 @@ const line = (
 export const FAULTS: readonly Fault[] = [
   line("worker-kill", "worker", [0, 0], 10, null, true),
   line("worker-stop", "worker", [300, 4000], 5, null, true),
-  line("agent-kill", "agent", [200, 8000], 5, null, false),
-  line("agent-upgrade", "agent", [100, 2000], 2, null, false),
+  line("agent-kill", "agent", [200, 8000], 5, null, true),
+  line("agent-upgrade", "agent", [100, 2000], 2, null, true),
   line("agent-stop", "agent", [1000, 25_000], 3, null, true),
   line("controller-kill", "controller", [500, 12_000], 3, null, true),
   line("controller-stop", "controller", [1000, 15_000], 3, null, false),

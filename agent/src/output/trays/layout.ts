@@ -118,10 +118,10 @@ export class TrayImage {
     return length <= HELD_BYTES;
   }
 
-  /** Nobody's. */
+  /** Nobody's; what was read is out. */
   clear(): void {
     this.#memory.fill(0, 0, NAME_BYTES);
-    this.settle(NOTHING, READ_BYTES);
+    this.settle(NOTHING, 0);
   }
 }
 
