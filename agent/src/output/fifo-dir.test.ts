@@ -14,7 +14,11 @@ import { Outputs } from "./outputs.ts";
 import { Trays } from "./trays/trays.ts";
 
 const root = mkdtempSync(join(tmpdir(), "fifo-test-"));
-afterAll(() => rmSync(root, { recursive: true }));
+const agents: Outputs[] = [];
+afterAll(async () => {
+  await Promise.all(agents.map((one) => one.close()));
+  rmSync(root, { recursive: true });
+});
 let stateDir = "";
 let log = "";
 let told: string[] = [];
@@ -25,12 +29,13 @@ beforeEach(() => {
 });
 
 const fifos = (): readonly string[] => readdirSync(join(stateDir, "output"));
-const agent = (): Outputs =>
-  new Outputs(
-    { emit: () => 0 },
-    makeLogger((level, text, fields) => void told.push(`${level} ${text} ${JSON.stringify(fields)}`)),
-    stateDir,
-  );
+function agent(): Outputs {
+  const own = makeLogger((level, text, fields) => void told.push(`${level} ${text} ${JSON.stringify(fields)}`));
+  const outputs = new Outputs({ emit: () => 0 }, own, stateDir);
+  agents.push(outputs);
+  return outputs;
+}
+
 /** The beginning of a line that would outlive a kill. */
 const heldInMemory = (path: string): string | undefined =>
   new Trays(

@@ -27,7 +27,8 @@ import { mapShared } from "./map.ts";
 
 /** The kernel's own memory as a file system: nothing there waits for a disk. */
 const MEMORY = "/dev/shm";
-const PREFIX = "circus-";
+/** With the number of the layout: an agent leaves alone what another version laid out otherwise. */
+const PREFIX = "circus-output1-";
 /** A file: a page with the directory of its FIFOs (see {@link headOf}), then trays. */
 const HEAD_BYTES = 4096;
 const TRAYS_PER_FILE = 16;
