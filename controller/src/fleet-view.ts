@@ -89,8 +89,9 @@ export class FleetView {
     const past = this.#past(hosts);
     const all = hosts.map((host) => this.#statusOf(host, past.get(host) ?? []));
     if (query.watcher === null) return { hosts: all, unknownHosts };
+    const wanted = query.watcher.toLowerCase(); // as agents find them (reference §5)
     const only = all
-      .map((host) => ({ ...host, watchers: host.watchers.filter(({ name }) => name === query.watcher) }))
+      .map((host) => ({ ...host, watchers: host.watchers.filter(({ name }) => name.toLowerCase() === wanted) }))
       .filter((host) => host.watchers.length > 0);
     if (only.length === 0) throw new CircusError("not-found", noWatcher(query.watcher, query.hosts));
     return { hosts: only, unknownHosts };

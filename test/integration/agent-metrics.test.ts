@@ -6,6 +6,7 @@ import { assertNoLeaks } from "../support/leaks.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { freePort } from "../support/ports.ts";
 import { run } from "../support/process.ts";
+import { metricFaults } from "../support/prometheus.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -60,6 +61,7 @@ describe("the metrics of an agent", () => {
       },
       { what: "two healthy processes", deadlineMs: 30_000 },
     );
+    expect(metricFaults(first)).toEqual([]);
     expect(value(first, 'circus_watchers{state="active"}')).toBe(1);
     expect(value(first, 'circus_watchers{state="stopped"}')).toBe(1);
     expect(value(first, 'circus_watcher_state{watcher="rests",state="stopped"}')).toBe(1);

@@ -296,20 +296,44 @@ describe("commands straight to agents", () => {
     expect(commands[1]?.envelope).toEqual(commands[0]?.envelope);
   });
 
-  it("--all stop W --at-once goes to those that have it", async () => {
-    answerOf = () =>
-      result({ hosts: [hostStatus("web1", watcher("W")), hostStatus("web2", watcher("other"))], unknownHosts: [] });
+  it("--all goes to those that have the watcher, reads too; add, of a new one, to all", async () => {
+    const fleet = [hostStatus("web1", watcher("W")), hostStatus("web2", watcher("other"))];
+    const left = { ...hostStatus("web3", watcher("W")), presence: "left" };
+    answerOf = (verb, { watcher: wanted }) => {
+      if (verb === "hosts") return result({ hosts: HOSTS.map((host) => hostInfo(host)), unknownHosts: [] });
+      const isHit = (one: object): boolean =>
+        JSON.stringify(one)
+          .toLowerCase()
+          .includes(`"${String(wanted)}"`);
+      const hosts = [...fleet, left].filter(isHit);
+      if (hosts.length > 0) return result({ hosts, unknownHosts: [] });
+      return { ok: false, code: "not-found", reason: `no watcher '${String(wanted)}' on any host` };
+    };
     expect(await ctl("--all stop w --at-once")).toMatchObject({ code: 0, stdout: "web1: done\n" });
-    expect(await ctl("--all stop nope --at-once")).toMatchObject({
-      code: 3,
-      stderr: 'error: no host has a watcher "nope"\n',
+    const nowhere = { code: 3, stdout: "", stderr: "error: no watcher 'nope' on any host\n" };
+    expect(await ctl("--all stop nope --at-once")).toMatchObject(nowhere);
+    expect(await ctl("--all options nope")).toMatchObject(nowhere);
+    expect(commands.filter(({ envelope }) => envelope.command === "stop").map(({ host }) => host)).toEqual(["web1"]);
+
+    // All hear a broadcast; who has no such watcher is not in the answer.
+    agentAnswers = (host) =>
+      host === "web2" ? [refused("program w not found")] : [{ outcome: "done", reply: ok({ options: { cmd: "x" } }) }];
+    expect(await ctl("--all options w")).toMatchObject({ code: 0, stdout: "web1: cmd: x\n", stderr: "" });
+
+    agentAnswers = () => [{ outcome: "done", reply: ok() }];
+    const added = await ctl("--all add nope sleep 9 --at-once");
+    expect({ ...added, stdout: added.stdout.split("\n").sort() }).toMatchObject({
+      code: 0,
+      stdout: ["", "web1: done", "web2: done", "web3: done"],
     });
-    expect(commands.map(({ host }) => host)).toEqual(["web1"]);
   });
 
   it("reads: the local text with the host before each line; who is silent is named", async () => {
     answerOf = () =>
-      result({ hosts: [...HOSTS.map((host) => hostInfo(host)), hostInfo("gone", "left")], unknownHosts: [] });
+      result({
+        hosts: [...HOSTS.map((host) => hostStatus(host)), { ...hostStatus("gone"), presence: "left" }],
+        unknownHosts: [],
+      });
     agentAnswers = (host) =>
       host === "web3" ? [] : [{ outcome: "done", reply: ok({ options: { cmd: "x", shell: false } }) }];
     const { code, stdout, stderr } = await ctl("--all --timeout 0.3 options w");

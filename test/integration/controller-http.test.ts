@@ -6,6 +6,7 @@ import { assertNoLeaks } from "../support/leaks.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { freePort } from "../support/ports.ts";
 import { type Program, run, startProgram } from "../support/process.ts";
+import { metricFaults } from "../support/prometheus.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { Asker, CONTROLLER, FakeAgent, startController, writeIni } from "./controller-fixture.ts";
@@ -311,6 +312,7 @@ describe("the HTTP door", () => {
       },
       { what: "the crash to be counted", deadlineMs: 30_000 },
     );
+    expect(metricFaults(metrics)).toEqual([]);
     for (const line of [
       'circus_hosts{presence="online"} 1',
       'circus_hosts{presence="lost"} 0',

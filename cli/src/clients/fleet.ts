@@ -354,18 +354,22 @@ export class FleetClient {
    * All hosts that a controller knows, by one broadcast, which goes out while the controller is still asked who they
    * are. One that is not online, or does not answer it, is asked alone, with the same id.
    *
+   * @param options.watcher only of the hosts that have it; null: of all
    * @returns an outcome for each host that has not left, in their order
-   * @throws FleetError where no controller says who there is
+   * @throws FleetError where no controller says who there is, or none has the watcher
    */
   async askAll(
     command: string,
     properties: object,
     now: number,
-    options: DirectOptions,
+    options: DirectOptions & { readonly watcher: string | null },
   ): Promise<readonly HostOutcome[]> {
     const envelope = this.#envelope(command, properties, now);
-    const known = this.query("hosts", { hosts: null }).then(({ result }) =>
-      result.hosts.filter(({ presence }) => presence !== "left"),
+    const { watcher } = options;
+    const asked =
+      watcher === null ? this.query("hosts", { hosts: null }) : this.query("status", { hosts: null, watcher });
+    const known = asked.then(({ result }) =>
+      result.hosts.map(({ host, presence }) => ({ host, presence })).filter(({ presence }) => presence !== "left"),
     );
     const online = known.then((hosts) => hosts.filter(({ presence }) => presence === "online").map(({ host }) => host));
     const heard = this.#collect(

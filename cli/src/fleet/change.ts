@@ -6,8 +6,7 @@ import { circusText } from "../render/circus-text.ts";
 import { isObject, readJson } from "../render/json.ts";
 import { clean, paint, type Tone } from "../render/table.ts";
 import { UsageError } from "../settings.ts";
-import { type FleetContext, hostFilter, hostNames, targetHosts } from "./context.ts";
-import { FleetError } from "./error.ts";
+import { type FleetContext, hostsWith, targetHosts } from "./context.ts";
 import { printDocument } from "./output.ts";
 
 /** How long an agent that accepted may take, ms: a graceful stop is 30 s by default, and a start follows. */
@@ -32,23 +31,18 @@ export function outcomeLine(command: string, outcome: HostOutcome, colour: boole
   return `${outcome.host}: ${word}${detail === null ? "" : `: ${clean(detail)}`}`;
 }
 
-/** Those that have the watcher; all where the name may be a pattern, or is none. */
-export async function hostsWith(context: FleetContext, watcher: string | undefined): Promise<readonly HostName[]> {
-  if (watcher === undefined || /[*?[\]\\^$()|+]/.test(watcher)) return await targetHosts(context);
-  const { result } = await context.client.query("status", { hosts: await hostFilter(context), watcher: null });
-  const having = result.hosts.filter(({ watchers }) =>
-    watchers.some(({ name }) => name.toLowerCase() === watcher.toLowerCase()),
-  );
-  if (having.length === 0) throw new FleetError(EXIT.refused, `no host has a watcher ${JSON.stringify(watcher)}`);
-  return hostNames(having.map(({ host }) => host));
-}
-
 /** Before anything is connected. @throws UsageError where nobody said that all hosts are meant together. */
 export function checkScope({ verb, settings, request }: Omit<FleetContext, "client">): void {
   if (settings.scope?.kind === "hosts" || request.options["at-once"] !== undefined) return;
   throw new UsageError(
     `${verb.name} would go to all of these hosts together; say so with --at-once, or name them by --host`,
   );
+}
+
+/** Nobody has a watcher yet that is only added; every other command is for those that have the one it names. */
+async function hostsFor(context: FleetContext): Promise<readonly HostName[]> {
+  const { verb, request } = context;
+  return verb.name === "add" ? await targetHosts(context) : await hostsWith(context, request.words[0]);
 }
 
 /** @returns the exit code: 0 only if every host did it. */
@@ -58,7 +52,7 @@ export async function change(context: FleetContext): Promise<number> {
   invariant(command !== null, `${verb.name} is a command of agents`);
   const { scope } = settings;
   const properties = propertiesOf(verb, command, request);
-  const hosts = scope?.kind === "hosts" ? scope.hosts : await hostsWith(context, request.words[0]);
+  const hosts = scope?.kind === "hosts" ? scope.hosts : await hostsFor(context);
   const { id, outcomes } = await client.direct(hosts, command.name, properties, io.now(), {
     firstMs: settings.timeoutMs,
     resultMs: RESULT_MS,

@@ -41,6 +41,21 @@ export async function targetHosts(context: FleetContext): Promise<readonly HostN
   return hostNames(result.hosts.filter(({ presence }) => presence !== "left").map(({ host }) => host));
 }
 
+/**
+ * Of those the ones that have the watcher; all where the name may be a pattern, or is none.
+ *
+ * @throws FleetError where none has it
+ */
+export async function hostsWith(context: FleetContext, watcher: string | undefined): Promise<readonly HostName[]> {
+  if (watcher === undefined || /[*?[\]\\^$()|+]/.test(watcher)) return await targetHosts(context);
+  const { result } = await context.client.query("status", { hosts: await hostFilter(context), watcher });
+  const having = result.hosts.filter(({ presence }) => presence !== "left");
+  if (having.length === 0) {
+    throw new FleetError(EXIT.refused, `no host that has the watcher '${watcher}' runs its agent`);
+  }
+  return hostNames(having.map(({ host }) => host));
+}
+
 export function hostNames(names: readonly string[]): HostName[] {
   return names.map(parseHostName).filter((host) => host !== null);
 }

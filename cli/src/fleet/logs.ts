@@ -1,8 +1,7 @@
 /** `circusctl --all logs W`: the agents' own files, and what their processes write. */
 import { EXIT } from "@circus-cluster/proto";
 import { logOptions, showLogs } from "../logs/show.ts";
-import { hostsWith } from "./change.ts";
-import type { FleetContext } from "./context.ts";
+import { type FleetContext, hostsWith } from "./context.ts";
 
 export async function logs(context: FleetContext): Promise<number> {
   const { request, settings, io, client } = context;

@@ -4,7 +4,7 @@ import { propertiesOf } from "../properties.ts";
 import { circusText } from "../render/circus-text.ts";
 import { isObject, readJson } from "../render/json.ts";
 import { clean } from "../render/table.ts";
-import { type FleetContext, targetHosts } from "./context.ts";
+import { type FleetContext, hostsWith, targetHosts } from "./context.ts";
 import { FleetError } from "./error.ts";
 import { printDocument, printLines, warn } from "./output.ts";
 
@@ -22,15 +22,21 @@ export function hostText(command: string, { host, reply }: HostOutcome): readonl
 async function ask(
   context: FleetContext,
   command: CommandSpec,
-  properties: object,
+  properties: Readonly<Record<string, unknown>>,
 ): Promise<{ readonly outcomes: readonly HostOutcome[]; readonly isComplete: boolean }> {
   const { client, io, settings } = context;
+  // Who has no such watcher is not meant, except by name.
+  const watcher = typeof properties["name"] === "string" ? properties["name"] : null;
   try {
     const options = { firstMs: settings.timeoutMs, resultMs: settings.timeoutMs };
     if (settings.scope?.kind === "all" && command.isBroadcast) {
-      return { outcomes: await client.askAll(command.name, properties, io.now(), options), isComplete: true };
+      return {
+        outcomes: await client.askAll(command.name, properties, io.now(), { ...options, watcher }),
+        isComplete: true,
+      };
     }
-    const hosts = await targetHosts(context);
+    const isNamed = settings.scope?.kind === "hosts" || watcher === null;
+    const hosts = isNamed ? await targetHosts(context) : await hostsWith(context, watcher);
     const { outcomes } = await client.direct(hosts, command.name, properties, io.now(), options);
     return { outcomes, isComplete: true };
   } catch (error) {
@@ -62,6 +68,6 @@ export async function read(context: FleetContext): Promise<number> {
       warn(io, outcome === "refused" ? `${host}: error: ${why}` : `${host}: ${outcome}: ${why}`);
     }
   }
-  if (outcomes.length === 0) warn(io, "no host has been seen yet");
+  if (outcomes.length === 0) warn(io, "no host to ask: none has been seen yet, or all have left");
   return failed.length === 0 ? EXIT.ok : EXIT.partial;
 }
