@@ -367,6 +367,23 @@ describe("a controller", () => {
     expect(await settled(controller)).toEqual([]);
   });
 
+  it("answers into the inbox of who asks, and nowhere else, whatever a question says", async () => {
+    const controller = get("ctl1");
+    const door = controller.subscribe(subjects.all.queries(), ({ reply }) => {
+      controller.publish(reply ?? "", envelope("restart", { name: "w" }));
+    });
+    await settled(controller);
+    expect((await get("victor").request(subjects.query(victor, "status"), {}, 2000)).kind).toBe("answer");
+    const target = subjects.command(web1, alice, "restart");
+    get("victor").publish(subjects.query(victor, "status"), {}, { reply: target });
+    await settled(get("victor"));
+    await waitFor(() => controller.refused.length > 0, { what: "the broker to refuse the answer" });
+    expect(controller.refused).toEqual([`publish ${target}`]);
+    await settled(get("web1"));
+    expect(done).toEqual([]);
+    door.close();
+  });
+
   it("hears of connections from the system account", async () => {
     const heard: string[] = [];
     const subscription = get("ctl1").subscribe("sysev.>", (message) => heard.push(message.subject));

@@ -21,6 +21,13 @@ describe("serverConfig", () => {
     expect(serverConfig(options)).not.toMatch(/http|tls/);
   });
 
+  it("has the server note no reply subjects for a controller, which would be those of all events that it reads", () => {
+    const users = [{ identity: { role: "controller", name: "ctl1" }, publicKey: key }] as const;
+    const text = serverConfig({ ...options, users });
+    expect(text).not.toContain("allow_responses");
+    expect(text).toContain('"_INBOX.*.>"');
+  });
+
   it("asks clients for a certificate where it has TLS", () => {
     const text = serverConfig({ ...options, tls: { ca: "/e/ca.pem", cert: "/e/s p.pem", key: '/e/"k".pem' } });
     expect(text).toContain('cert_file: "/e/s p.pem"');
