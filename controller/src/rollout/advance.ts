@@ -8,16 +8,61 @@ import { FIRST_TRIAL, type RolloutCore, type Work } from "./state.ts";
 import { isOpen, type Turn } from "./turn.ts";
 
 /** Those too that have failed and are only put back into their balancers. */
+function isFailure({ state, drain }: Work): boolean {
+  return state === "failed" || (state === "undraining" && drain?.end?.state === "failed");
+}
+
 function failures(core: RolloutCore): readonly Work[] {
-  return core.steps.filter(
-    ({ state, drain }) => state === "failed" || (state === "undraining" && drain?.end?.state === "failed"),
-  );
+  return core.steps.filter(isFailure);
 }
 
 /** Nothing new begins any more. */
-export function isStopping(core: RolloutCore): boolean {
+export function isStopping(core: RolloutCore, failed = failures(core).length): boolean {
   if (core.phase === "rollback") return core.ending?.state !== "failed";
-  return core.ending !== null || failures(core).length > tolerated(core.options.maxFail, core.steps.length);
+  return core.ending !== null || failed > tolerated(core.options.maxFail, core.steps.length);
+}
+
+/** How many steps are how far; made in one pass, since it is asked for at every input, of thousands of hosts. */
+interface Tally {
+  readonly pending: number;
+  readonly open: number;
+  readonly failed: number;
+  /** The least of those pending and open. */
+  readonly wave: number;
+  /** Pending ones of that wave that nothing is done about yet. */
+  readonly idle: number;
+  /** Something open was sent before a restart of the controller, and is not answered yet. */
+  readonly isUnanswered: boolean;
+}
+
+function tallyOf({ steps }: RolloutCore): Tally {
+  let pending = 0;
+  let open = 0;
+  let failed = 0;
+  let wave = Number.MAX_SAFE_INTEGER;
+  let idle = 0;
+  let isUnanswered = false;
+  for (const step of steps) {
+    if (isFailure(step)) failed++;
+    const isPending = step.state === "pending";
+    if (!isPending && !isOpen(step)) continue;
+    if (step.wave < wave) {
+      wave = step.wave;
+      idle = 0;
+    }
+    if (!isPending) open++;
+    else {
+      pending++;
+      if (step.wave === wave && isIdle(step)) idle++;
+    }
+    if (step.trial.isResumed && (step.state === "sent" || step.state === "accepted")) isUnanswered = true;
+  }
+  return { pending, open, failed, wave, idle, isUnanswered };
+}
+
+/** Nobody is asked about it yet. */
+function isIdle({ trial }: Work): boolean {
+  return !trial.isLooking && (trial.resendInMs ?? 0) <= 0;
 }
 
 export function advance(turn: Turn): void {
@@ -28,11 +73,10 @@ export function advance(turn: Turn): void {
 /** @returns what it waits for, beside hosts at work; null: nothing */
 function proceed(turn: Turn): string | null {
   const { core } = turn;
-  const pending = core.steps.filter((step) => step.state === "pending");
-  const open = core.steps.filter(isOpen);
-  const isOver = isStopping(core);
-  if (isOver || pending.length === 0) {
-    if (open.length > 0) return isOver && pending.length > 0 ? "stops: follows what is at work to its end" : null;
+  const { pending, open, failed, wave, idle, isUnanswered } = tallyOf(core);
+  const isOver = isStopping(core, failed);
+  if (isOver || pending === 0) {
+    if (open > 0) return isOver && pending > 0 ? "stops: follows what is at work to its end" : null;
     if (isRollbackDue(core)) {
       beginRollback(turn);
       return proceed(turn);
@@ -43,15 +87,13 @@ function proceed(turn: Turn): string | null {
   if (core.state === "paused") return "rollout resume";
   // Nothing can be asked without a connection, and nothing new begins before the old is settled.
   if (!core.isOnline) return "waits for the connection to the fleet";
-  if (open.some(({ trial, state }) => trial.isResumed && (state === "sent" || state === "accepted"))) {
-    return "waits for the answers to what was sent before the controller's restart";
-  }
-  const wave = [...pending, ...open].reduce((least, step) => Math.min(least, step.wave), Number.MAX_SAFE_INTEGER);
+  if (isUnanswered) return "waits for the answers to what was sent before the controller's restart";
   const held = wave > core.openWave ? holdBack(turn, wave) : null;
   if (held !== null) return held;
+  if (idle === 0) return null;
   return begin(
     turn,
-    pending.filter((step) => step.wave === wave),
+    core.steps.filter((step) => step.state === "pending" && step.wave === wave && isIdle(step)),
   );
 }
 
@@ -84,8 +126,7 @@ function holdBack(turn: Turn, wave: number): string | null {
 function begin(turn: Turn, pending: readonly Work[]): string | null {
   let reason: string | null = null;
   const obstacleAt = obstacles(turn.core);
-  for (const { host, trial } of pending) {
-    if (trial.isLooking || (trial.resendInMs ?? 0) > 0) continue;
+  for (const { host } of pending) {
     const obstacle = obstacleAt(host);
     if (obstacle === null) turn.look(host);
     else reason ??= obstacle;

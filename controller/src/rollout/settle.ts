@@ -85,6 +85,7 @@ function settleDrained(turn: Turn, { host }: Work): void {
 
 /** Commands the hosts that were out long enough; when all else is settled, for a failure of another one stops it. */
 export function sendDrained(turn: Turn): void {
+  if (turn.core.options.drainMs === 0) return;
   for (const { host, state, drain } of turn.core.steps) {
     if (state !== "drained" || drain === null || drain.leftMs > 0 || isStopping(turn.core)) continue;
     // Nobody is to start by this what somebody has stopped meanwhile.

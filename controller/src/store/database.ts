@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import Sqlite, { type Database } from "better-sqlite3";
 import { EVENTS_MIGRATIONS, migrate, ROLLOUTS_MIGRATIONS } from "./migrations.ts";
+import { prepared } from "./prepared.ts";
 
 export interface Stores extends Disposable {
   /** The projection of the stream: can be made anew from it. */
@@ -63,9 +64,10 @@ export function openStores(dir: string): Stores {
 
 /** A small fact of a database, e.g. the position in the stream; undefined where it was never set. */
 export function readMeta(db: Database, key: string): unknown {
-  return db.prepare<[string], { v: unknown }>("SELECT v FROM meta WHERE k = ?").get(key)?.v;
+  return prepared<{ v: unknown }>(db, "SELECT v FROM meta WHERE k = @key").get({ key })?.v;
 }
 
 export function writeMeta(db: Database, key: string, value: number | string): void {
-  db.prepare("INSERT INTO meta(k, v) VALUES(?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v").run(key, value);
+  const sql = "INSERT INTO meta(k, v) VALUES(@key, @value) ON CONFLICT(k) DO UPDATE SET v = excluded.v";
+  prepared(db, sql).run({ key, value });
 }
