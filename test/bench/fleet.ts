@@ -10,15 +10,17 @@ import { projectRoot } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Series, svgPlot } from "./fleet/plot.ts";
 import { type Cost, SimulatedFleet, WATCHERS } from "./fleet/world.ts";
-import { ms, quantile, type Row, table } from "./measure.ts";
+import { ms, quantile, type Resident, type Row, table } from "./measure.ts";
 
-const SIZES = (process.env["BENCH_HOSTS"] ?? "10,100,1000").split(",").map(Number);
+const SIZES = (process.env["BENCH_HOSTS"] ?? "10,100,1000,5000").split(",").map(Number);
 const ROUNDS = 10;
+const ROUNDS_LARGE = 3;
 const IDLE_MS = 5000;
 const ROLLOUT_MS = 900_000;
 
 interface Figures {
   readonly hosts: number;
+  readonly comingUp: Cost;
   readonly status: Cost;
   readonly statusBytes: number;
   readonly plan: Cost;
@@ -28,15 +30,19 @@ interface Figures {
   readonly eachBareMs: number;
   readonly atOnce: Cost;
   readonly idlePercent: number;
-  readonly memoryMiB: { readonly now: number; readonly peak: number };
+  readonly memoryMiB: Resident;
+  readonly serverMiB: Resident;
+  readonly serverCpuMs: number;
   readonly databaseMiB: number;
 }
 
-async function typical(fleet: SimulatedFleet, work: () => Promise<unknown>): Promise<Cost> {
+async function typical(what: string, fleet: SimulatedFleet, work: () => Promise<unknown>): Promise<Cost> {
+  console.error(`  ${what}`);
   await work(); // warm
   const costs: Cost[] = [];
-  for (let round = 0; round < ROUNDS; round++) costs.push(await fleet.cost(work));
-  const cpuMs = costs.reduce((sum, cost) => sum + cost.cpuMs, 0) / ROUNDS; // the kernel counts in steps of 10 ms
+  const rounds = fleet.hosts.length > 1000 ? ROUNDS_LARGE : ROUNDS;
+  for (let round = 0; round < rounds; round++) costs.push(await fleet.cost(work));
+  const cpuMs = costs.reduce((sum, cost) => sum + cost.cpuMs, 0) / rounds; // the kernel counts in steps of 10 ms
   return {
     wallMs: quantile(
       costs.map(({ wallMs }) => wallMs),
@@ -67,17 +73,19 @@ async function measure(hosts: number): Promise<Figures> {
   const idle = await fleet.cost(() => new Promise((resolve) => setTimeout(resolve, IDLE_MS)));
   const all = { hosts: null, watcher: null };
   const { bytes: statusBytes } = await fleet.ask("query", "status", all);
-  const status = await typical(fleet, () => fleet.ask("query", "status", all));
+  const status = await typical("status", fleet, () => fleet.ask("query", "status", all));
   const request = { command: "restart", watcher: "w0", properties: {}, hosts: null, options: {} };
-  const plan = await typical(fleet, () => fleet.ask("control", "rollout-plan", request));
-  const list = await typical(fleet, () => fleet.broadcast("list", false));
-  const { wallMs: bareMs } = await typical(fleet, () => fleet.broadcast("ping", true));
-  const { wallMs: eachMs } = await typical(fleet, () => fleet.tellEach("list", {}));
-  const { wallMs: eachBareMs } = await typical(fleet, () => fleet.tellEach("ping", {}));
+  const plan = await typical("plan", fleet, () => fleet.ask("control", "rollout-plan", request));
+  const list = await typical("list", fleet, () => fleet.broadcast("list", false));
+  const { wallMs: bareMs } = await typical("broadcast", fleet, () => fleet.broadcast("ping", true));
+  const { wallMs: eachMs } = await typical("each", fleet, () => fleet.tellEach("list", {}));
+  const { wallMs: eachBareMs } = await typical("each, bare", fleet, () => fleet.tellEach("ping", {}));
+  console.error("  restart");
   const atOnce = await fleet.cost(() => restartAtOnce(fleet));
   const idlePercent = (100 * idle.cpuMs) / idle.wallMs;
   return {
     hosts,
+    comingUp: fleet.comingUp,
     status,
     statusBytes,
     plan,
@@ -88,6 +96,8 @@ async function measure(hosts: number): Promise<Figures> {
     atOnce,
     idlePercent,
     memoryMiB: fleet.controllerMiB,
+    serverMiB: fleet.serverMiB,
+    serverCpuMs: fleet.serverCpuMs,
     databaseMiB: fleet.databaseMiB,
   };
 }
@@ -104,6 +114,7 @@ export async function benchFleet(): Promise<string> {
       `a fleet, ${WATCHERS} watchers a host: time (of it CPU of the controller)`,
       found.map(({ hosts }) => `${hosts} hosts`),
       [
+        row("all come up, 21 events each", ({ comingUp }) => costText(comingUp)),
         row("--all status, from the controller", ({ status }) => costText(status)),
         row("  bytes of the answer", ({ statusBytes }) => String(statusBytes)),
         row("rollout --dry-run", ({ plan }) => costText(plan)),
@@ -121,6 +132,11 @@ export async function benchFleet(): Promise<string> {
           ({ memoryMiB: { now, peak } }) => `${now.toFixed(0)} (${peak.toFixed(0)}) MiB`,
         ),
         row("its databases", ({ databaseMiB }) => `${databaseMiB.toFixed(0)} MiB`),
+        row(
+          "nats-server, resident (at most)",
+          ({ serverMiB: { now, peak } }) => `${now.toFixed(0)} (${peak.toFixed(0)}) MiB`,
+        ),
+        row("nats-server, CPU of all this", ({ serverCpuMs }) => ms(serverCpuMs)),
       ],
     ),
     `plot: ${plotFile}`,
@@ -134,6 +150,7 @@ function plot(found: readonly Figures[]): string {
     points: found.map((figures) => [figures.hosts, value(figures)]),
   });
   const svg = svgPlot("What a fleet costs (20 watchers a host)", "hosts", "ms, MiB or % of a core", [
+    line("all come up, ms", ({ comingUp }) => comingUp.wallMs),
     line("--all status, ms", ({ status }) => status.wallMs),
     line("--all restart --at-once, ms", ({ atOnce }) => atOnce.wallMs),
     line("--all list of the agents, ms", ({ list }) => list.wallMs),

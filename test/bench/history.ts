@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- ingest history`: events from the stream into the database by a real controller, the same rows by
- * its own writer and by nothing but SQLite; then questions about the past at the size reached. BENCH_EVENTS says how
- * many: 200,000 by default, of which the stream gets at most a million; BENCH_HISTORY_HOSTS of how many hosts.
+ * its own writer and by nothing but SQLite; then questions about the past. BENCH_EVENTS says of how many events:
+ * 200,000 by default, of which the stream gets at most a million; BENCH_HISTORY with how many there are to be asked
+ * about, the same number by default; BENCH_HISTORY_HOSTS of how many hosts.
  */
 import { statSync } from "node:fs";
 import {
@@ -24,6 +25,7 @@ import { readByController } from "./fleet/stream.ts";
 import { ms, quantile, ratio, table } from "./measure.ts";
 
 const EVENTS = Number(process.env["BENCH_EVENTS"] ?? 200_000);
+const HISTORY = Number(process.env["BENCH_HISTORY"] ?? EVENTS);
 const STREAM_MAX = 1_000_000;
 const HOSTS = Number(process.env["BENCH_HISTORY_HOSTS"] ?? 100);
 const WATCHERS = 20;
@@ -160,19 +162,22 @@ function insertRaw(source: Database, dir: TempDir, hasIntervals: boolean): numbe
   }
 }
 
-async function withStore<T>(work: (stores: Stores, startMs: number, dir: TempDir, spentMs: number) => T): Promise<T> {
+async function withStore<T>(
+  count: number,
+  work: (stores: Stores, startMs: number, dir: TempDir, spentMs: number) => T,
+): Promise<T> {
   await using dir = await tempDir("circus-bench-store-");
   const startMs = Date.now() - DAYS * DAY_MS;
   using stores = openStores(dir.path);
   const writer = new Writer(stores.events, subjects);
-  writer.enter({ created: startMs, lastSeq: EVENTS });
-  const spentMs = timed(rawBatches(EVENTS, startMs), (batch) => writer.commit(batch));
+  writer.enter({ created: startMs, lastSeq: count });
+  const spentMs = timed(rawBatches(count, startMs), (batch) => writer.commit(batch));
   return work(stores, startMs, dir, spentMs);
 }
 
 /** By the writer, and by SQLite alone: the same rows, and those of events only. */
 async function costOfWriting(): Promise<{ spentMs: number; rawMs: number; rawAllMs: number; bytes: number }> {
-  return await withStore((stores, _, dir, spentMs) => {
+  return await withStore(EVENTS, (stores, _, dir, spentMs) => {
     const rawMs = insertRaw(stores.events, dir, false);
     const rawAllMs = insertRaw(stores.events, dir, true);
     stores.events.pragma("wal_checkpoint(TRUNCATE)");
@@ -218,8 +223,9 @@ export async function benchIngest(): Promise<string> {
 }
 
 export async function benchHistory(): Promise<string> {
-  console.error(`history: ${EVENTS} events`);
-  return await withStore(({ events: db }, startMs) => {
+  console.error(`history: ${HISTORY} events`);
+  return await withStore(HISTORY, ({ events: db }, startMs, dir) => {
+    db.pragma("wal_checkpoint(TRUNCATE)");
     const until = startMs + DAYS * DAY_MS;
     const host = (at: number): readonly string[] => [`h${(at * 37) % HOSTS}`];
     const watcher = (at: number): string => `w${(at * 7) % WATCHERS}`;
@@ -262,7 +268,7 @@ export async function benchHistory(): Promise<string> {
       return { name, cells: [ms(quantile(times, 0.5)), ms(quantile(times, 0.99)), ms(cpuMs)] };
     });
     return table(
-      `history of ${EVENTS} events (${HOSTS} hosts × ${WATCHERS} watchers, ${DAYS} days)`,
+      `history of ${HISTORY} events (${HOSTS} hosts × ${WATCHERS} watchers, ${DAYS} days; database ${(statSync(dir.file("events.db")).size / 2 ** 20).toFixed(0)} MiB)`,
       ["p50", "p99", "CPU, mean"],
       rows,
     );

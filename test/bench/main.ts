@@ -131,7 +131,8 @@ function isWanted(section: string): boolean {
 const sections = process.argv.slice(3);
 const dir = mkdtempSync(join(tmpdir(), "circus-bench-"));
 try {
-  const { list, missing } = supervisors(dir, process.cwd());
+  const needsPeers = ["respawn", "start", "requests", "cold", "rest"].some(isWanted);
+  const { list, missing } = needsPeers ? supervisors(dir, process.cwd()) : { list: [], missing: [] };
   console.log(
     `Node ${process.version}, ${cpus().length} cores; p50 and p95; "to ours" above ×1 means slower (for rates: faster)`,
   );

@@ -62,3 +62,25 @@ export function ms(value: number): string {
 export function ratio(value: number, reference: number): string {
   return `×${(value / reference).toFixed(value / reference < 10 ? 2 : 0)}`;
 }
+
+const TICK_MS = 10;
+
+/** Processor time of a process with all its threads so far, ms; the kernel counts in steps of 10. */
+export function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** MiB now, and at most so far. */
+export interface Resident {
+  readonly now: number;
+  readonly peak: number;
+}
+
+export function residentOf(pid: number): Resident {
+  const text = readFileSync(`/proc/${pid}/status`, "utf8");
+  const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1]) / 1024;
+  return { now: of("VmRSS"), peak: of("VmHWM") };
+}

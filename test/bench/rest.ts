@@ -1,7 +1,6 @@
 /** What a supervisor costs while nothing happens: resident memory and processor time with 100 workers, from /proc. */
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Row, ratio, table, workersOf } from "./measure.ts";
+import { cpuMsOf, type Row, ratio, residentOf, table, workersOf } from "./measure.ts";
 import { inFleet, type Supervisor } from "./supervisors.ts";
 
 const WORKERS = 100;
@@ -9,18 +8,6 @@ const IDLE_MS = Number(process.env["BENCH_IDLE_MS"] ?? 20_000);
 const SETTLE_MS = 5000;
 /** Workers killed, all at once, this often: what is still held afterwards is held for good. */
 const CHURNS = Number(process.env["BENCH_CHURNS"] ?? 20);
-
-function residentMiB(pid: number): number {
-  return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN) / 1024;
-}
-
-/** Of all its threads, in clock ticks of 10 ms. */
-function ticks(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  return Number(fields[11]) + Number(fields[12]);
-}
 
 interface Rest {
   readonly name: string;
@@ -32,17 +19,17 @@ interface Rest {
 async function atRest(supervisor: Supervisor): Promise<Rest> {
   const running = await supervisor.start(WORKERS);
   await delay(SETTLE_MS);
-  const before = ticks(running.pid);
+  const before = cpuMsOf(running.pid);
   await delay(IDLE_MS);
-  const cpuPercent = ((ticks(running.pid) - before) * 10 * 100) / IDLE_MS;
-  const freshMiB = residentMiB(running.pid);
+  const cpuPercent = (100 * (cpuMsOf(running.pid) - before)) / IDLE_MS;
+  const freshMiB = residentOf(running.pid).now;
   for (let churn = 0; churn < CHURNS; churn++) {
     for (const pid of workersOf(running.pid)) process.kill(pid, "SIGKILL");
     // Back-off makes some come late; what matters is that many have come and gone.
     await delay(500);
   }
   await delay(SETTLE_MS);
-  const churnedMiB = residentMiB(running.pid);
+  const churnedMiB = residentOf(running.pid).now;
   await running.stop();
   return { name: supervisor.name, freshMiB, churnedMiB, cpuPercent };
 }

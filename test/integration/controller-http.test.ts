@@ -107,7 +107,7 @@ class Reader implements AsyncDisposable {
   }
 
   async until(event: string, part: Record<string, unknown>): Promise<void> {
-    await waitFor(() => this.find(event, part), { what: `${event} ${JSON.stringify(part)}`, deadlineMs: 30_000 });
+    await waitFor(() => this.find(event, part), { what: `${event} ${JSON.stringify(part)}`, deadlineMs: 60_000 });
   }
 
   async #read(response: Response): Promise<void> {

@@ -24,6 +24,8 @@ export interface NatsServer extends AsyncDisposable {
   /** What all its lives have logged. */
   readonly log: string;
   readonly isRunning: boolean;
+  /** Of its present life; NaN: it does not run. */
+  readonly pid: number;
   /** As a power cut for the process: no flush, no goodbye. */
   kill9(): Promise<void>;
   stop(): Promise<void>;
@@ -86,6 +88,9 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       },
       get isRunning() {
         return program?.isRunning ?? false;
+      },
+      get pid() {
+        return program?.pid ?? Number.NaN;
       },
       kill9: () => end("SIGKILL"),
       stop: () => end("SIGTERM"),

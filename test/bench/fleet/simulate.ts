@@ -10,7 +10,7 @@ const agents: SimulatedAgent[] = [];
 async function connectSome(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     agents.push(await SimulatedAgent.start(plan, next));
-    if (agents.length % 500 === 0) console.log(`${agents.length} connected`);
+    if (agents.length % 100 === 0) console.log(`${agents.length} connected`);
   }
 }
 await Promise.all(Array.from({ length: CONNECTING_MAX }, connectSome));

@@ -30,8 +30,10 @@ export class SimulatedAgent {
   readonly #epoch = Date.now();
   #seq = 0;
   #pid = 1000;
-  /** Events go out one behind the other, as from an outbox. */
+  /** All events so far; they go out in order, without waiting for each other, as from an outbox. */
   #stored: Promise<void> = Promise.resolve();
+  /** By id of the command. */
+  readonly #restarts = new Map<string, Promise<void>>();
   #beat: NodeJS.Timeout | undefined;
 
   private constructor(host: HostName, subjects: Subjects, connection: FleetConnection, watchers: number) {
@@ -81,9 +83,11 @@ export class SimulatedAgent {
       ...more,
     };
     const subject = this.#subjects.event(this.#host, watcher, kind);
-    this.#stored = this.#stored.then(async () => {
-      const result = await this.#connection.store(subject, event, messageId(this.#host, event), STORE_MS);
-      if (result.kind !== "stored") console.error(`${this.#host}: event ${event.seq}: ${result.kind}`);
+    const stored = this.#connection.store(subject, event, messageId(this.#host, event), STORE_MS);
+    const before = this.#stored;
+    this.#stored = stored.then(async ({ kind: result }) => {
+      if (result !== "stored") console.error(`${this.#host}: event ${event.seq}: ${result}`);
+      await before;
     });
   }
 
@@ -106,8 +110,14 @@ export class SimulatedAgent {
     else if (verb === "list") answer("done", { watchers: [...this.#watchers.keys()] });
     else if (verb === "restart") {
       answer("accepted", {});
-      this.#restart(String(envelope.properties["name"]), envelope.id);
-      void this.#stored.then(() => answer("done", {}));
+      // A repeat joins the first one, as it does at a real agent.
+      let done = this.#restarts.get(envelope.id);
+      if (done === undefined) {
+        this.#restart(String(envelope.properties["name"]), envelope.id);
+        done = this.#stored;
+        this.#restarts.set(envelope.id, done);
+      }
+      void done.then(() => answer("done", {}));
     }
   }
 

@@ -1,5 +1,5 @@
 /** A fleet of simulated agents around a real nats-server and a real controller, and an operator who asks. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   AnswerReader,
@@ -25,13 +25,14 @@ import { freePort } from "../../support/ports.ts";
 import { type Program, projectRoot, startProgram } from "../../support/process.ts";
 import { type TempDir, tempDir } from "../../support/temp.ts";
 import { waitFor } from "../../support/wait.ts";
+import { cpuMsOf, type Resident, residentOf } from "../measure.ts";
 import type { SimulationPlan } from "./simulated-agent.ts";
 
 const FLEET = "main";
 const STREAM_MIB = 4096;
 const ASK_MS = 60_000;
 const READY_MS = 900_000;
-const TICKS_PER_SECOND = 100;
+const PROGRESS_MS = 5000;
 export const WATCHERS = 20;
 
 export interface Cost {
@@ -47,6 +48,9 @@ export class SimulatedFleet implements AsyncDisposable {
   readonly dir: TempDir;
   readonly connection: FleetConnection;
   readonly controller: Program;
+  /** From the first connection to the picture of all hosts. */
+  comingUp: Cost = { wallMs: 0, cpuMs: 0 };
+  readonly #server: NatsServer;
   readonly #begun: readonly AsyncDisposable[];
   #count = 0;
 
@@ -59,6 +63,7 @@ export class SimulatedFleet implements AsyncDisposable {
     this.dir = dir;
     this.controller = controller;
     this.connection = connection;
+    this.#server = server;
     this.#begun = [dir, server, controller, simulation];
   }
 
@@ -80,7 +85,17 @@ export class SimulatedFleet implements AsyncDisposable {
     const plan: SimulationPlan = { url: server.url, fleet: FLEET, agents, watchers: WATCHERS };
     const script = [join(projectRoot, "test/bench/run.mjs"), join(projectRoot, "test/bench/fleet/simulate.ts")];
     const file = await dir.write("plan.json", JSON.stringify(plan));
-    const simulation = await startProgram(process.execPath, [...script, file]);
+    const begun = performance.now();
+    const cpuMs = cpuMsOf(controller.pid);
+    const simulation = await startProgram(process.execPath, [
+      ...(process.env["BENCH_SIM_NODE"]?.split(" ") ?? []),
+      ...script,
+      file,
+    ]);
+    using _ = showProgress(
+      { "nats-server": server.pid, controller: controller.pid, agents: simulation.pid },
+      () => simulation.stdout.trimEnd().split("\n").at(-1) ?? "",
+    );
     await simulation.waitForLine(/all connected/, READY_MS);
     const credentials = { v: 1, fleet: FLEET, role: "operator", name: "op", seed: seeds.get("op") ?? "" } as const;
     const connection = await connectFleet({ servers: [server.url], name: "op", credentials, mode: "service" });
@@ -88,8 +103,9 @@ export class SimulatedFleet implements AsyncDisposable {
     await waitFor(async () => await fleet.#isWhole(), {
       what: `${count} hosts online`,
       deadlineMs: READY_MS,
-      everyMs: Math.max(500, count), // the answer is large, and costs what is being waited for
+      everyMs: Math.max(100, count / 2), // the answer is large, and costs what is being waited for
     });
+    fleet.comingUp = { wallMs: performance.now() - begun, cpuMs: cpuMsOf(controller.pid) - cpuMs };
     return fleet;
   }
 
@@ -150,15 +166,20 @@ export class SimulatedFleet implements AsyncDisposable {
   }
 
   get controllerCpuMs(): number {
-    const fields = readFileSync(`/proc/${this.controller.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+    return cpuMsOf(this.controller.pid);
   }
 
   /** Now, and at most so far. */
-  get controllerMiB(): { readonly now: number; readonly peak: number } {
-    const text = readFileSync(`/proc/${this.controller.pid}/status`, "utf8");
-    const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1]) / 1024;
-    return { now: of("VmRSS"), peak: of("VmHWM") };
+  get controllerMiB(): Resident {
+    return residentOf(this.controller.pid);
+  }
+
+  get serverMiB(): Resident {
+    return residentOf(this.#server.pid);
+  }
+
+  get serverCpuMs(): number {
+    return cpuMsOf(this.#server.pid);
   }
 
   /** Of its databases and their logs. */
@@ -185,6 +206,22 @@ export class SimulatedFleet implements AsyncDisposable {
   }
 }
 
+/** Every few seconds, where it takes so long: how far it is, and what each program takes of a core. */
+function showProgress(pids: Readonly<Record<string, number>>, how: () => string): Disposable {
+  const before = new Map<string, number>();
+  const begun = performance.now();
+  const timer = setInterval(() => {
+    const shares = Object.entries(pids).map(([name, pid]) => {
+      const cpu = cpuMsOf(pid);
+      const share = (100 * (cpu - (before.get(name) ?? 0))) / PROGRESS_MS;
+      before.set(name, cpu);
+      return `${name} ${share.toFixed(0)} % ${residentOf(pid).now.toFixed(0)} MiB`;
+    });
+    console.error(`  ${((performance.now() - begun) / 1000).toFixed(0)} s, ${how()}; ${shares.join(", ")}`);
+  }, PROGRESS_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
 async function startSimulatedController(dir: TempDir, url: string, seed: string): Promise<Program> {
   const credentials = JSON.stringify({ v: 1, fleet: FLEET, role: "controller", name: "ctl1", seed });
   const lines = [
@@ -193,7 +230,12 @@ async function startSimulatedController(dir: TempDir, url: string, seed: string)
     `state_dir = ${dir.file("state")}`,
     `credentials = ${await dir.write("ctl1.creds", credentials, 0o600)}`,
   ];
-  const program = await startProgram("circus-controller", [await dir.write("controller.ini", `${lines.join("\n")}\n`)]);
+  const ini = await dir.write("controller.ini", `${lines.join("\n")}\n`);
+  const flags = process.env["BENCH_CONTROLLER_NODE"]; // for example --cpu-prof
+  const program =
+    flags === undefined
+      ? await startProgram("circus-controller", [ini])
+      : await startProgram(process.execPath, [...flags.split(" "), join(projectRoot, "controller/dist/main.js"), ini]);
   await program.waitForLine(/"reading events"/, 60_000);
   return program;
 }
