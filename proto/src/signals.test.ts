@@ -17,7 +17,9 @@ test.each<[string | number, number | null]>([
   ["rtmin", 34],
   ["SIGRTMIN+31", null],
   ["SIGRTMAX", 64],
-  [0, null],
+  [0, 0], // asks whether it may be signalled
+  ["00", 0],
+  [-1, null],
   [65, null],
   [1.5, null],
   ["-15", null],
@@ -34,7 +36,7 @@ test("no text gives anything but a signal or null", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const signum = parseSignal(text);
-      expect(signum === null || (Number.isInteger(signum) && signum >= 1 && signum <= 64)).toBe(true);
+      expect(signum === null || (Number.isInteger(signum) && signum >= 0 && signum <= 64)).toBe(true);
     }),
   );
 });

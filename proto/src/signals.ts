@@ -16,9 +16,9 @@ const NUMBERS: ReadonlyMap<string, number> = new Map<string, number>([
   ["RTMAX", SIGRTMAX],
 ]);
 
-/** A number, digits, or a name with or without SIG in any case, `SIGRTMIN+1` too; null: no signal of Linux. */
+/** A number, digits, or a name with or without SIG in any case, `SIGRTMIN+1` too, or 0, which asks and sends nothing; null: no signal of Linux. */
 export function parseSignal(text: string | number): number | null {
-  if (typeof text === "number") return Number.isInteger(text) && text > 0 && text <= SIGRTMAX ? text : null;
+  if (typeof text === "number") return Number.isInteger(text) && text >= 0 && text <= SIGRTMAX ? text : null;
   const trimmed = text.trim();
   if (/^\d+$/.test(trimmed)) return parseSignal(Number(trimmed));
   const [, name = "", offset = "0"] = /^(?:SIG)?([A-Z][A-Z0-9]*)(?:\+(\d+))?$/i.exec(trimmed) ?? [];

@@ -571,6 +571,18 @@ const SIGNALS: readonly Row[] = [
     line: "signal parent --recursive CONT",
     circus: { why: "options may stand anywhere", typed: { out: "", code: 2 } },
   },
+  { ask: ["signal", { name: "dummy", signum: 0 }], reply: ok(), line: "signal dummy 0" },
+  {
+    ask: ["signal", { name: "dummy", signum: "65" }],
+    reply: fail(3, "signal invalid"),
+    line: "signal dummy 65",
+    typed: refused("signal invalid"),
+    circus: {
+      why: "the kernel's complaint there",
+      reply: fail(4, "[Errno 22] Invalid argument"),
+      typed: { out: "", code: 3 },
+    },
+  },
   {
     ask: ["signal", { name: "dummy", signum: "!" }],
     reply: fail(3, "signal invalid"),

@@ -33,6 +33,9 @@ export function namedDirectory(cwd: string, pwd: string | undefined): string {
 /** As it was at the start: a link that points elsewhere by now is to be followed, not given up. */
 const START_DIRECTORY = namedDirectory(process.cwd(), process.env["PWD"]);
 
+/** As `bin/circusd` starts the agent itself: a plugin makes little garbage, and need not keep much room for it. */
+const SMALL_HEAP = ["--max-semi-space-size=1", "--optimize-for-size"];
+
 /** The process's own surroundings. */
 function hostContext(): ResolveContext {
   return {
@@ -41,6 +44,7 @@ function hostContext(): ResolveContext {
     shortHostName: hostname().split(".")[0] ?? "",
     pluginProgram: [
       process.execPath,
+      ...SMALL_HEAP,
       fileURLToPath(new URL("../../bin/circus-plugin.js", import.meta.url)),
       `--parent=${process.pid}`,
     ],

@@ -65,6 +65,19 @@ describe("restart (reference §2.7)", () => {
 });
 
 describe("reload (reference §2.7, design §3)", () => {
+  it("starts a stopped watcher, and says both", async () => {
+    const world = new World({ numprocesses: 1 });
+    world.ask((w) => w.reload(NOBODY, GRACEFUL));
+    await world.pass(10);
+    expect(pub(world.take())).toEqual(["spawn 101", "start", "reload"]);
+    world.ask((w) => w.stop(NOBODY));
+    await world.pass(10);
+    world.take();
+    world.ask((w) => w.reload(NOBODY, { ...GRACEFUL, graceful: false }));
+    await world.pass(10);
+    expect(pub(world.take())).toEqual(["spawn 102", "start"]);
+  });
+
   it("graceful: all new ones are up and healthy before an old one goes", async () => {
     const world = await new World().started();
     const reload = world.ask((w) => w.reload(NOBODY, GRACEFUL));
@@ -184,13 +197,6 @@ describe("reload (reference §2.7, design §3)", () => {
     world.ask((w) => w.reload(NOBODY, { ...GRACEFUL, graceful: false }));
     await world.pass(10);
     expect(pub(world.take())).toEqual(["kill 101", "reap 101 -15", "stop", "spawn 102", "start"]);
-  });
-
-  it("starts a stopped watcher", async () => {
-    const world = new World();
-    world.ask((w) => w.reload(NOBODY, GRACEFUL));
-    await world.pass(0);
-    expect(world.take()).toEqual(["spawn 101", "spawn 102", "start"]);
   });
 });
 

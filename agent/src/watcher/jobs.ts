@@ -229,7 +229,9 @@ function isUpJobDone(state: WatcherState, job: Job): boolean {
 
 export function finishUp(turn: Turn, job: Job): void {
   if (turn.state.status === "starting") turn.become("active");
-  if (job.kind === "reload") {
+  const { command } = job.request;
+  // Of a stopped watcher it was a start; Circus says all the same that it was reloaded.
+  if (job.kind === "reload" || (command.kind === "reload" && command.graceful)) {
     turn.publish("reload");
     turn.emit("watcher_updated", { reloaded: true, generation: turn.state.generation });
   }

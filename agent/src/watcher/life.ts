@@ -26,8 +26,8 @@ const SPAWN_BURST = 16;
 /** Attempts that a reload makes where `max_retry` is endless: the old processes are still there to go on with. */
 const RELOAD_ATTEMPTS_MAX = 5;
 
-/** As Circus numbers what it finds: a dead process that nobody of us has stopped. */
-const DEAD_OR_ZOMBIE = 1;
+/** As Circus numbers what it finds: a process that went by itself, which the kernel knows no more. */
+const GONE = 2;
 
 const NEWBORN = { health: "starting", healthyMs: null, ailment: null } as const;
 
@@ -227,7 +227,7 @@ export function onExited(turn: Turn, exit: Fact<"exited">, isLate = false): void
     facts: {
       process_pid: pid,
       exit_code: exitCode,
-      process_status: process.kind === "stopping" ? null : DEAD_OR_ZOMBIE,
+      process_status: process.kind === "stopping" ? null : GONE,
     },
   });
   turn.emit(

@@ -165,7 +165,7 @@ function problemOf(key: string, value: unknown): string | null {
   if (typeof value !== "number") return null;
   switch (key) {
     case "stop_signal":
-      return value >= 1 && value <= SIGNAL_MAX ? null : "signal invalid";
+      return value >= 0 && value <= SIGNAL_MAX ? null : "signal invalid";
     case "max_retry":
       return value >= -1 ? null : "'max_retry' must be -1 (endless) or more";
     case "warmup_delay":
