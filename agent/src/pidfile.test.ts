@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -40,6 +42,14 @@ it("what another has written meanwhile is not removed", () => {
   writeFileSync(path, "1\n");
   file[Symbol.dispose]();
   expect(readFileSync(path, "utf8")).toBe("1\n");
+});
+
+it("what is no regular file is left alone: a socket as one example, since a device could be removed too", async () => {
+  const server = createServer().listen(path);
+  await once(server, "listening");
+  expect(() => PidFile.create(path)).toThrow(`cannot write pid file '${path}': it is no regular file`);
+  expect(statSync(path).isSocket()).toBe(true);
+  server.close();
 });
 
 it("a missing directory is one clear line", () => {

@@ -1,5 +1,5 @@
 /** The pid file (reference §7): `PID\n`, mode 0644, never taken from a running circusd. */
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
 
 export class PidFile implements Disposable {
@@ -15,6 +15,7 @@ export class PidFile implements Disposable {
    * @throws CircusError `conflict` where the process named there lives, `os` where it cannot be written.
    */
   static create(path: string): PidFile {
+    if (isSpecial(path)) throw new CircusError("os", `cannot write pid file '${path}': it is no regular file`);
     const other = livingPid(path);
     if (other !== null) {
       throw new CircusError("conflict", `pid file '${path}' belongs to pid ${other}, which is running`);
@@ -37,6 +38,15 @@ export class PidFile implements Disposable {
   /** Deletes the file if it is still ours; harmless twice. */
   [Symbol.dispose](): void {
     if (readPid(this.#path) === process.pid) removeIfThere(this.#path);
+  }
+}
+
+/** A device or a FIFO, which would be read without end, and then removed. */
+function isSpecial(path: string): boolean {
+  try {
+    return !statSync(path).isFile();
+  } catch {
+    return false;
   }
 }
 

@@ -19,6 +19,7 @@ describe("stepOf()", () => {
     ["foo bar", { kind: "say", text: "*** Unknown syntax: foo bar" }],
     ["help", { kind: "help", words: [] }],
     ["?", { kind: "help", words: [] }],
+    ["help help", { kind: "help", words: [] }],
     ["? list", { kind: "help", words: ["list"] }],
     ["help rollout show", { kind: "help", words: ["rollout", "show"] }],
     ["list --help", { kind: "help", words: ["list"] }],

@@ -25,7 +25,7 @@ export function stepOf(line: string, options: Request["options"]): Step {
   const [first = ""] = split.words;
   const isKnown = VERBS.has(first) || TOPICS.has(first) || first === "help" || first.startsWith("-");
   if (!isKnown) return unknown;
-  const read = readArgv(split.words);
+  const read = readArgv(split.words[0] === "help" && split.words[1] === "help" ? ["help"] : split.words);
   switch (read.kind) {
     case "run":
       return { kind: "run", request: { ...read.request, options: { ...options, ...read.request.options } } };
