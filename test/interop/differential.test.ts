@@ -12,12 +12,10 @@ import { PythonClient } from "./client.ts";
 import { normalReply, normalTyped } from "./normal.ts";
 import type { Reply, Row, Typed, Until } from "./rows.ts";
 import { TABLE } from "./table.ts";
-import { type Ctl, circusCtl, circusSource, circusWorld, ourCtl, ourWorld, type World } from "./world.ts";
+import { BUSY, type Ctl, circusCtl, circusSource, circusWorld, ourCtl, ourWorld, type World } from "./world.ts";
 
 const REPLY_MS = 20_000;
 const SILENCE_MS = 500;
-/** circusd refuses what comes while it is busy, by its own timer too (reference §5.4); ours queues. */
-const BUSY = /arbiter is (already running|restarting)/;
 const BUSY_TRIES = 100;
 
 afterAll(() => assertNoLeaks());
@@ -132,12 +130,12 @@ function table(name: string, sides: Sides, start: () => Promise<World>, ctl: Ctl
   });
 }
 
-table("our agent, a Python client", { daemon: "ours", ctl: null }, ourWorld, null);
-table("our agent, our circusctl", { daemon: "ours", ctl: "ours" }, ourWorld, ourCtl);
+table("our agent, a Python client", { daemon: "ours", ctl: null }, () => ourWorld(), null);
+table("our agent, our circusctl", { daemon: "ours", ctl: "ours" }, () => ourWorld(), ourCtl);
 if (circusSource !== undefined) {
   const source = circusSource;
   table("circusd, a Python client", { daemon: "circus", ctl: null }, () => circusWorld(source), null);
   table("circusd, its circusctl", { daemon: "circus", ctl: "circus" }, () => circusWorld(source), circusCtl(source));
   table("circusd, our circusctl", { daemon: "circus", ctl: "ours" }, () => circusWorld(source), ourCtl);
-  table("our agent, Circus's circusctl", { daemon: "ours", ctl: "circus" }, ourWorld, circusCtl(source));
+  table("our agent, Circus's circusctl", { daemon: "ours", ctl: "circus" }, () => ourWorld(), circusCtl(source));
 }

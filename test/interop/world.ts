@@ -19,6 +19,9 @@ export interface World extends AsyncDisposable {
   pids(): ReadonlySet<string>;
 }
 
+/** circusd refuses what comes while it is busy, by its own timer too (reference §5.4); ours queues. */
+export const BUSY = /arbiter is (already running|restarting)/;
+
 /** How `circusctl` is called. */
 export interface Ctl {
   readonly program: string;
@@ -29,8 +32,17 @@ export interface Ctl {
 /** A checkout of Circus; undefined: there is none on this machine. */
 export const circusSource = process.env["CIRCUS_SRC"];
 
-function sections(dir: string, port: number): Readonly<Record<string, Section>> {
+type Sections = Readonly<Record<string, Section>>;
+
+/** What a world has besides the watchers of the table. */
+export interface More {
+  readonly sections?: Sections;
+  readonly env?: NonNullable<RunOptions["env"]>;
+}
+
+function sections(dir: string, port: number, more: Sections = {}): Sections {
   return {
+    ...more,
     circus: { check_delay: 1, multicast_endpoint: "" },
     "watcher:Dummy": { cmd: "sleep", args: 1000, numprocesses: 2, "flapping.active": "False" },
     "watcher:single": { cmd: "sleep 1001", singleton: "True" },
@@ -62,12 +74,15 @@ async function ready(endpoint: string): Promise<void> {
   await waitFor(isReady, { what: "all watchers to be active", deadlineMs: 30_000 });
 }
 
-export async function ourWorld(): Promise<World> {
+export async function ourWorld(more: More = {}): Promise<World> {
   const dir = await tempDir("table-");
   const [port = 0, stats] = await freePorts(2);
   const statsEndpoint = `tcp://127.0.0.1:${stats ?? 0}`;
-  const { circus, ...rest } = sections(dir.path, port);
-  const agent = await startAgent({ sections: { ...rest, circus: { ...circus, stats_endpoint: statsEndpoint } } });
+  const { circus, ...rest } = sections(dir.path, port, more.sections);
+  const agent = await startAgent({
+    sections: { ...rest, circus: { ...circus, stats_endpoint: statsEndpoint } },
+    env: more.env ?? {},
+  });
   const { endpoint, pubsubEndpoint, program } = agent;
   await ready(endpoint);
   return {
@@ -84,18 +99,18 @@ export async function ourWorld(): Promise<World> {
 }
 
 /** @param source the checkout */
-export async function circusWorld(source: string): Promise<World> {
+export async function circusWorld(source: string, more: More = {}): Promise<World> {
   const dir = await tempDir("table-");
   const [port = 0, command = 0, events = 0] = await freePorts(3);
   const endpoint = `tcp://127.0.0.1:${command}`;
   const pubsubEndpoint = `tcp://127.0.0.1:${events}`;
-  const { circus, ...rest } = sections(dir.path, port);
+  const { circus, ...rest } = sections(dir.path, port, more.sections);
   const ini = { ...rest, circus: { ...circus, endpoint, pubsub_endpoint: pubsubEndpoint } };
   const file = await dir.write("circus.ini", iniText(ini));
   const main = "from circus.circusd import main; main()";
   const program = await startProgram(python(), ["-W", "ignore", "-c", main, file], {
     cwd: exampleDir,
-    env: { PYTHONPATH: source, PATH: cleanEnv()["PATH"] },
+    env: { ...more.env, PYTHONPATH: source, PATH: cleanEnv()["PATH"] },
   });
   await ready(endpoint);
   const names = { ENDPOINT: endpoint, PUBSUB: pubsubEndpoint, STATS: "tcp://127.0.0.1:5557" };
