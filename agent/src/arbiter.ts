@@ -30,6 +30,7 @@ import { WatcherSet } from "./arbiter/watcher-set.ts";
 import type { AgentView, Dispatch, ProcessAccess } from "./commands/agent-view.ts";
 import { createDispatch } from "./commands/dispatch.ts";
 import type { AgentConfig, CircusSection, LoadResult, WatcherConfig } from "./config/types.ts";
+import { ConfigFile } from "./config-push/config-file.ts";
 import type { CircusEvent, EventBus } from "./events/api.ts";
 import { createEventBus } from "./events/bus.ts";
 import type { FleetDoor } from "./fleet/door.ts";
@@ -81,6 +82,7 @@ export class Arbiter implements AgentView {
   readonly #watchers: WatcherSet;
   readonly #orders: Orders;
   readonly #sampler = new StatsSampler();
+  readonly configFile: ConfigFile;
   readonly usage = usageOf(() => this.watchers());
   readonly #dispatch: Dispatch;
   readonly #outputs: Outputs;
@@ -118,6 +120,7 @@ export class Arbiter implements AgentView {
       log: this.log,
     });
     this.#outputs = new Outputs(this.bus, this.log, foundation.stateDir);
+    this.configFile = new ConfigFile(this, foundation.stateDir);
     this.#intents = Intents.open(foundation.stateDir, this.log);
     this.#notifyHub = new NotifyHub(foundation.readable);
     this.#hooks = new HookHost({
@@ -251,9 +254,7 @@ export class Arbiter implements AgentView {
     return this.#outputs.problemOf(config);
   }
 
-  reopenOutputs(): void {
-    this.#outputs.reopen();
-  }
+  readonly reopenOutputs = (): void => this.#outputs.reopen();
 
   /** What processes of a running watcher wrote, where its stream is a QueueStream; null: it is none. */
   outputQueue(watcher: string, stream: "stdout" | "stderr"): OutputQueue | null {

@@ -3,6 +3,7 @@ export * from "./advice.ts";
 export * from "./answer-parts.ts";
 export * from "./boolean.ts";
 export * from "./bytes.ts";
+export * from "./commands/config-push.ts";
 export * from "./commands/fleet.ts";
 export * from "./commands/heartbeat.ts";
 export * from "./commands/logs.ts";

@@ -1,7 +1,8 @@
 /** A change over hosts: what is asked, the computed plan, and the record that is kept (design §5). */
+import { configMove } from "./commands/config-push.ts";
 import type { Outcome } from "./envelope.ts";
 import { CONDITIONS_MAX, type LabelCondition } from "./labels.ts";
-import { type Schema, v } from "./schema.ts";
+import { parse, type Schema, v } from "./schema.ts";
 import type { Share } from "./shares.ts";
 import type { Millis } from "./time.ts";
 
@@ -16,6 +17,8 @@ export const ROLLOUT_COMMANDS = [
   "stop",
   "signal",
   "reloadconfig",
+  /** Another configuration file: `ConfigMove`. */
+  "config",
 ] as const;
 export type RolloutCommand = (typeof ROLLOUT_COMMANDS)[number];
 
@@ -61,7 +64,7 @@ export interface RolloutOptions {
   readonly limit: number | null;
   /** A host that is or goes silent. */
   readonly onLost: LostPolicy;
-  /** `rollback`, for `set`, `incr` and `decr`: the old values come back where it was changed. */
+  /** `rollback`, for `set`, `incr`, `decr` and `config`: what was before comes back where it was changed. */
   readonly onFail: FailPolicy;
 }
 
@@ -220,13 +223,17 @@ export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
     supersede: v.optional(v.boolean()),
   }),
   v.check(
-    ({ command, watcher }) => (command === "reloadconfig") === (watcher === ALL_WATCHERS),
-    `reloadconfig is for all watchers ('${ALL_WATCHERS}'), every other command for one`,
+    ({ command, watcher }) => isOfHost(command) === (watcher === ALL_WATCHERS),
+    `reloadconfig and config are for all watchers ('${ALL_WATCHERS}'), every other command for one`,
+  ),
+  v.check(
+    ({ command, properties }) => command !== "config" || parse(configMove, properties).ok,
+    "config takes a version, or one to come back from",
   ),
   v.check(({ hosts, where }) => hosts === null || where === null, "hosts and where exclude each other"),
   v.check(
     ({ command, options }) => options.onFail !== "rollback" || canRollBack(command),
-    "only set, incr and decr can be rolled back",
+    "only set, incr, decr and config can be rolled back",
   ),
   v.check(
     ({ command, options }) => (options.drainMs ?? 0) === 0 || canDrain(command),
@@ -235,7 +242,12 @@ export const rolloutRequest: Schema<RolloutRequest> = v.pipe(
 );
 
 export function canRollBack(command: RolloutCommand): boolean {
-  return command === "set" || command === "incr" || command === "decr";
+  return command === "set" || command === "incr" || command === "decr" || command === "config";
+}
+
+/** It concerns all that a host has, and names no watcher. */
+export function isOfHost(command: RolloutCommand): boolean {
+  return command === "reloadconfig" || command === "config";
 }
 
 /** Takes processes away that come back: before, a host can be taken out of its balancer. */

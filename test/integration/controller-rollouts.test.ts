@@ -216,6 +216,6 @@ describe("values", () => {
     await expect(start({}, { command: "set", properties: { options: { nope: 1 } } })).rejects.toThrow(
       "unknown key 'nope'",
     );
-    await expect(start({ onFail: "rollback" })).rejects.toThrow("only set, incr and decr can be rolled back");
+    await expect(start({ onFail: "rollback" })).rejects.toThrow("only set, incr, decr and config can be rolled back");
   });
 });

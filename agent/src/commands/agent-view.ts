@@ -1,6 +1,7 @@
 /** What command handlers see of the agent: the arbiter implements it, tests fake it. */
 import type { CircusReply, HostSnapshot, Logger } from "@circus-cluster/proto";
 import type { AgentConfig, WatcherConfig } from "../config/types.ts";
+import type { ConfigFile } from "../config-push/config-file.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Outputs } from "../output/outputs.ts";
 import type { SocketItem } from "../sockets/registry.ts";
@@ -31,6 +32,8 @@ export interface AgentView {
   readonly usage: () => Promise<Look>;
   /** What processes wrote and write. */
   readonly logs: Pick<Outputs, "followers" | "fileOf" | "endOf">;
+  /** The file of `config`, as it is handled from afar. */
+  readonly configFile: Pick<ConfigFile, "look" | "check" | "stage" | "apply">;
   /** Why this watcher cannot have so many processes beside all others; null: it can (design §3). */
   roomProblem(watcher: WatcherControl, numprocesses: number): string | null;
 

@@ -240,15 +240,18 @@ export class Answers {
   }
 }
 
+const HARMLESS_TWICE: ReadonlySet<string> = new Set([
+  ...["set", "start", "stop", "reloadconfig", "drain", "undrain"],
+  ...["config-stage", "config-apply"],
+]);
+
 /**
  * `set` sets absolute values; a watcher that runs or is stopped already is not started or stopped again; hooks that take
- * it out of a balancer or back are told that they may be called again; a file that is read again has not changed.
+ * it out of a balancer or back are told that they may be called again; a file that is read again has not changed, and one
+ * that is put in place is there already.
  */
 function isHarmlessTwice({ command, properties }: CommandEnvelope): boolean {
-  return (
-    typeof properties["newer_than"] === "number" ||
-    ["set", "start", "stop", "reloadconfig", "drain", "undrain"].includes(command)
-  );
+  return typeof properties["newer_than"] === "number" || HARMLESS_TWICE.has(command);
 }
 
 function makeRunning(): NonNullable<Entry["running"]> {

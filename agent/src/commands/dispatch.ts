@@ -23,12 +23,13 @@ import {
 import type { Cause } from "../watcher/api.ts";
 import type { AgentView, CommandRequest, Dispatch } from "./agent-view.ts";
 import { CONFIG_HANDLERS } from "./config.ts";
+import { CONFIG_PUSH_HANDLERS } from "./config-push.ts";
 import { CONTROL_HANDLERS, type Work } from "./control.ts";
 import type { Checked, Fields } from "./properties.ts";
 import { pythonRepr } from "./python-text.ts";
 import { QUERY_HANDLERS } from "./query.ts";
 
-const CHANGES = { ...CONTROL_HANDLERS, ...CONFIG_HANDLERS };
+const CHANGES = { ...CONTROL_HANDLERS, ...CONFIG_HANDLERS, ...CONFIG_PUSH_HANDLERS };
 
 /** Who asked, where the door knows no name: anyone who can reach the local endpoint. */
 const LOCAL_ACTOR = "local";
@@ -93,7 +94,7 @@ async function change(
     return refused(error);
   }
   watcher = work.watcher;
-  record("command_accepted", { properties: masked(properties), door: request.door });
+  record("command_accepted", { properties: masked(spec, properties), door: request.door });
   const end = run(work, cause).then(
     (fields) => {
       record("command_done", {});
@@ -142,9 +143,13 @@ function failureOf(
   return { code: "internal", reason: `internal error ${id}: see the agent's log` };
 }
 
-/** The properties for the record: values of an environment are secrets (design §7). */
-function masked(properties: Checked): Checked {
-  const { waiting: _waiting, options, ...rest } = properties as Checked & { readonly options?: Fields };
+/** The properties for the record: values of an environment are secrets (design §7), as are texts that may hold some. */
+function masked(spec: CommandSpec, properties: Checked): Checked {
+  const { waiting: _waiting, options, ...plain } = properties as Checked & { readonly options?: Fields };
+  const entries = Object.entries(plain);
+  const rest = Object.fromEntries(
+    entries.map(([name, value]) => [name, spec.properties[name]?.isSecret === true ? "***" : value]),
+  );
   if (options === undefined) return rest;
   const env = options["env"];
   if (typeof env !== "object" || env === null) return { ...rest, options };

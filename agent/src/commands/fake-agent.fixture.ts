@@ -228,6 +228,23 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
       children: [],
       ...(known === null ? {} : { started: known.startedMs / 1000, wid: known.wid }),
     }),
+    configFile: {
+      look: (file, isBrief) => {
+        calls.push(`look ${String(file)} ${isBrief}`);
+        return { path: config.path, file: "f", version: null, previous: null, edited: false, entries: [] };
+      },
+      check: () => {
+        throw new CircusError("conflict", "no file");
+      },
+      stage: (_text, version, base, { force, identity }) => {
+        calls.push(`stage ${version} ${base} ${force} ${identity}`);
+        return "f";
+      },
+      apply: async ({ version, file, from }) => {
+        await called(`apply ${String(version)} ${String(file)} ${String(from)}`);
+        return [];
+      },
+    },
     roomProblem: (_, numprocesses) => (numprocesses > 1000 ? "no room" : null),
     snapshot: () => ({ v: 1, epoch: 1, seq: 2, time: 3, version: "x", labels: {}, watchers: [] }),
     startMany: (some) => called(`startMany ${names(some)}`),

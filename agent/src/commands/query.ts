@@ -1,6 +1,7 @@
 /** Handlers of the commands that read (reference §5.6, §5.10): the fields of their replies. */
 import { CircusError } from "@circus-cluster/proto";
 import type { AgentView } from "./agent-view.ts";
+import { configCheck, configShow } from "./config-push.ts";
 import { follow, logs } from "./logs.ts";
 import { optionOf, optionsOf } from "./options-view.ts";
 import { type Checked, type Fields, named, textOf } from "./properties.ts";
@@ -91,4 +92,8 @@ export const QUERY_HANDLERS: Readonly<Record<string, Query>> = {
   follow,
 
   usage,
+
+  "config-show": configShow,
+
+  "config-check": configCheck,
 };

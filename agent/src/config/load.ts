@@ -51,10 +51,14 @@ function hostContext(): ResolveContext {
   };
 }
 
-/** Loads the configuration at `path`, relative to `ctx.cwd`. Never throws for what is in, or missing from, a file. */
-export function loadConfig(path: string, ctx: ResolveContext = hostContext()): LoadResult {
+/**
+ * Loads the configuration at `path`, relative to `ctx.cwd`. Never throws for what is in, or missing from, a file.
+ *
+ * @param text what the main file is to be, instead of what it is; its includes are those of the place
+ */
+export function loadConfig(path: string, ctx: ResolveContext = hostContext(), text: string | null = null): LoadResult {
   const file = resolvePath(ctx.cwd, path);
-  const main = readFile(file);
+  const main: Content = text === null ? readFile(file) : { ok: true, text };
   if (!main.ok) {
     const message = `cannot read ${printable(path)}: ${main.reason}`;
     return { config: null, diagnostics: [{ severity: "error", at: null, message }] };

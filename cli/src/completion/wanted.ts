@@ -114,6 +114,8 @@ function argumentValue(verb: Verb, property: string, place: number, given: reado
       return words(GLOBALS);
     case "shell":
       return words(SHELLS);
+    case "file":
+      return FILE;
     default:
       return NOTHING;
   }

@@ -6,6 +6,7 @@ import type { Io } from "../io.ts";
 import { assignWords, propertiesOf } from "../properties.ts";
 import { type Settings, UsageError } from "../settings.ts";
 import type { Verb } from "../verbs.ts";
+import { configDiff, configHistory, configPush, configRollback, configShow } from "./config.ts";
 import type { FleetContext } from "./context.ts";
 import { FleetError } from "./error.ts";
 import { events } from "./events.ts";
@@ -36,6 +37,11 @@ const OWN: Readonly<Record<string, Work>> = {
   uptime,
   logs,
   top,
+  "config diff": configDiff,
+  "config push": configPush,
+  "config rollback": configRollback,
+  "config show": configShow,
+  "config history": configHistory,
   "rollout list": rolloutList,
   "rollout show": rolloutShow,
   "rollout watch": rolloutWatch,

@@ -14,6 +14,7 @@ import {
   ROLLOUT_COMMANDS,
   type RolloutCommand,
   type RolloutOptions,
+  type RolloutRecord,
   type RolloutRequest,
   type Share,
 } from "@circus-cluster/proto";
@@ -117,17 +118,25 @@ export function checkChange(parts: Omit<FleetContext, "client">): void {
 }
 
 function requestOf(parts: Omit<FleetContext, "client">): RolloutRequest {
-  const { verb, request, settings } = parts;
-  const { options } = request;
+  const { verb, request } = parts;
   const command = commandOf(parts);
   invariant(command !== null && verb.command !== null, `${verb.name} is no change that rolls`);
   for (const name of ["match", "waiting", "terminate"]) {
-    if (options[name] !== undefined) throw new UsageError(`--${name} means nothing for a rollout`);
+    if (request.options[name] !== undefined) throw new UsageError(`--${name} means nothing for a rollout`);
   }
   const { name, waiting: _, match: __, ...properties } = propertiesOf(verb, verb.command, request);
   const watcher = command === "reloadconfig" ? ALL_WATCHERS : name;
   if (typeof watcher !== "string") throw new UsageError(`${verb.name} in a fleet needs the name of a watcher`);
-  const { scope } = settings;
+  return requestFor(parts, command, watcher, properties);
+}
+
+/** With the hosts and options of the command line. @throws UsageError */
+export function requestFor(
+  { request: { options }, settings: { scope } }: Pick<FleetContext, "request" | "settings">,
+  command: RolloutCommand,
+  watcher: string,
+  properties: Readonly<Record<string, unknown>>,
+): RolloutRequest {
   return {
     command,
     watcher,
@@ -142,18 +151,36 @@ function requestOf(parts: Omit<FleetContext, "client">): RolloutRequest {
 /** @returns the exit code: 0 only if every host did it. */
 export async function changeMany(context: FleetContext): Promise<number> {
   if (isDirect(context, commandOf(context))) return await change(context);
+  const wanted = requestOf(context);
+  if (context.request.options["dry-run"] === undefined) return await confirmAndFollow(context, wanted);
+  const { controller, time, result } = await context.client.control("rollout-plan", wanted);
+  if (context.settings.json) printDocument(context, { controller, time, rollout: result });
+  return planOnly(context, result);
+}
+
+/** `--dry-run`, where no document says it. */
+export function planOnly({ settings, io }: FleetContext, plan: RolloutRecord): number {
+  if (!settings.json) printLines(io, planLines(plan));
+  return EXIT.ok;
+}
+
+/**
+ * Asks the person, starts it, and follows it to its end.
+ *
+ * @param prepare what comes before the start; an exit code stops it
+ * @returns the exit code: 0 only if every host did it
+ */
+export async function confirmAndFollow(
+  context: FleetContext,
+  wanted: RolloutRequest,
+  prepare: () => Promise<number | null> = () => Promise.resolve(null),
+): Promise<number> {
   const { request, settings, io, client } = context;
   const { options } = request;
-  const wanted = requestOf(context);
-
-  if (options["dry-run"] !== undefined) {
-    const { controller, time, result } = await client.control("rollout-plan", wanted);
-    if (settings.json) printDocument(context, { controller, time, rollout: result });
-    else printLines(io, planLines(result));
-    return EXIT.ok;
-  }
   const isAsked = io.isInTty && io.isOutTty && !settings.json && options["yes"] === undefined;
   if (isAsked && !(await isConfirmed(context, wanted))) return EXIT.local;
+  const exit = await prepare();
+  if (exit !== null) return exit;
 
   if (options["detach"] !== undefined) {
     const { controller, time, result } = await client.control("rollout-start", wanted);

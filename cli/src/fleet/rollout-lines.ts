@@ -8,6 +8,7 @@ import {
   type RolloutState,
   type RolloutStep,
   type StepState,
+  shortHash,
 } from "@circus-cluster/proto";
 import { type Cell, type Column, clean, paint, type Tone, table } from "../render/table.ts";
 import { localTime, relative, timeAndAge } from "../render/time.ts";
@@ -88,6 +89,12 @@ function doneOf(steps: readonly RolloutStep[]): number {
 
 /** `restart web`, `set web numprocesses=3`, `incr web 2`. */
 function whatText({ command, watcher, properties }: RolloutRecord): string {
+  if (command === "config") {
+    const { version, from } = properties;
+    return typeof version === "string"
+      ? `config push ${shortHash(version)}`
+      : `config rollback ${shortHash(String(from))}`;
+  }
   const { options, ...more } = properties;
   const pairs = typeof options === "object" && options !== null ? Object.entries(options) : Object.entries(more);
   const words = pairs.map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);

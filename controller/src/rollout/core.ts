@@ -13,7 +13,7 @@ import { decide } from "./decisions.ts";
 import { elapsedOut } from "./drain.ts";
 import { onDrained, onPutBack, sendTo, takeOut } from "./drain-turn.ts";
 import { obstacles } from "./floor.ts";
-import { beforeOf, wantedOf } from "./order.ts";
+import { beforeOf, settledReason, wantedOf } from "./order.ts";
 import { idleReason } from "./plan.ts";
 import { sendDrained, settle } from "./settle.ts";
 import {
@@ -54,9 +54,10 @@ export function transition(
 function take(turn: Turn, input: RolloutInput): string | null {
   switch (input.kind) {
     case "begin": {
-      const { command, options, steps, floor } = turn.core;
+      const { command, properties, options, steps, floor } = turn.core;
       const hosts = steps.map(({ host, wave }) => ({ host, wave }));
-      turn.tell("rollout_started", { command, options, floor, hosts });
+      const more = command === "config" ? properties : {};
+      turn.tell("rollout_started", { command, ...more, options, floor, hosts });
       return null;
     }
     case "take-up":
@@ -155,10 +156,11 @@ function onLooked(turn: Turn, host: string, found: Found, values: Values | null)
 }
 
 /** The first sending: all that the command means is fixed here. */
-function start(turn: Turn, { host, before: known }: Work, view: HostView, values: Values | null): void {
+function start(turn: Turn, work: Work, view: HostView, values: Values | null): void {
   const { core } = turn;
+  const { host, before: known } = work;
   const isForward = core.phase === "forward";
-  const idle = isForward ? idleReason(view.state, core.command) : null;
+  const idle = isForward ? (idleReason(view.state, core.command) ?? settledReason(core, values)) : null;
   if (idle !== null) {
     turn.skip(host, idle);
     return;
@@ -168,11 +170,15 @@ function start(turn: Turn, { host, before: known }: Work, view: HostView, values
     turn.fail(host, before);
     return;
   }
+  const wanted = isForward ? wantedOf(core, view, values) : work.wanted;
+  if (typeof wanted === "string") {
+    turn.fail(host, wanted);
+    return;
+  }
   const fixed = {
     generationBefore: Math.max(view.generation, ...view.processes.map((process) => process.generation)),
     ...(isForward ? { pidsBefore: view.processes.map((process) => process.pid) } : {}),
-    wanted: isForward ? wantedOf(core, view) : null,
-    before,
+    ...{ wanted, before },
     trial: FIRST_TRIAL,
   };
   if (core.options.drainMs > 0 && isForward) takeOut(turn, host, fixed);

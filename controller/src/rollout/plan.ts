@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   formatCondition,
   fulfils,
+  isOfHost,
   type LabelCondition,
   type Millis,
   type Presence,
@@ -171,7 +172,7 @@ function skipReason({ presence, state }: PlanHost, command: RolloutCommand): str
 
 /** Why there is nothing to do for a watcher in this state; null: there is. */
 export function idleReason(state: WatcherState | null, command: RolloutCommand): string | null {
-  if (command === "reloadconfig") return null;
+  if (isOfHost(command)) return null;
   if (command === "start") return state === "active" ? "it runs already" : null;
   if (state !== "stopped") return null;
   return command === "stop" ? "it is stopped already" : STOPPED_ON_PURPOSE;

@@ -207,14 +207,19 @@ export class RolloutRunner {
     this.#feed({ kind: "looked", host, found, values });
   }
 
-  /** Of the options named; null where the host does not say. */
+  /** Of the options named, or of the configuration file; null where the host does not say. */
   async #values(host: HostName, names: readonly string[]): Promise<Values | null> {
     const id = `look-${randomBytes(8).toString("hex")}`;
-    const command = { host, id, command: "options", properties: { name: this.core.watcher } };
+    const { command: changes, watcher: name } = this.core;
+    const isFile = changes === "config";
+    const question = isFile
+      ? { command: "config-show", properties: { brief: true } }
+      : { command: "options", properties: { name } };
+    const command = { host, id, ...question };
     try {
       const delivery = await this.#parts.commander.send(command, OPTIONS_MS);
       if (delivery.kind !== "answered" || delivery.answer.outcome !== "done") return null;
-      const options = delivery.answer.reply["options"];
+      const options = isFile ? delivery.answer.reply : delivery.answer.reply["options"];
       if (typeof options !== "object" || options === null) return null;
       return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
     } catch (error) {

@@ -26,10 +26,23 @@ export function healthyOf({ parts }: HostView): Values {
   return { watchers: healthy };
 }
 
+/** The watchers of which nothing is asked, fixed before the command: those that are ill now. */
+export function illOf({ parts }: HostView): readonly string[] {
+  return [...(parts ?? [])].filter(([, part]) => part.state !== "stopped" && !isWhole(part)).map(([name]) => name);
+}
+
+/** All that run under another configuration, new ones too, but for those that were ill before. */
+function judgedRunning({ epoch, parts }: HostView, ill: readonly unknown[]): HostView {
+  const sound = [...(parts ?? [])].filter(([name]) => !ill.includes(name));
+  return wholeHost(epoch, new Map(sound));
+}
+
 /** The same host as far as it is judged by: what was ill before is nobody's failure, nor what is there no more. */
 export function judged(sight: Sight, wanted: Values | null): Sight {
   const names = wanted?.["watchers"];
+  const ill = wanted?.["ill"];
   const { view } = sight;
+  if (view?.parts !== undefined && Array.isArray(ill)) return { ...sight, view: judgedRunning(view, ill) };
   if (view?.parts === undefined || !Array.isArray(names)) return sight;
   const parts = new Map<string, HostView>();
   for (const name of names as readonly string[]) {

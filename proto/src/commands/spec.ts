@@ -13,6 +13,8 @@ export interface PropertySpec {
   readonly default?: unknown;
   /** Allowed words. */
   readonly oneOf?: readonly string[];
+  /** Not for records and logs. @default false */
+  readonly isSecret?: boolean;
   readonly doc: string;
 }
 
