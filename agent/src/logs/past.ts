@@ -4,11 +4,11 @@ import type { LogLine, LogStream, Millis } from "@circus-cluster/proto";
 import { BackwardLines } from "./backward.ts";
 import { type LogFile, logFiles, openLogFile } from "./files.ts";
 import type { LineReader } from "./line-time.ts";
+import { LINE_BYTES } from "./text.ts";
 
 const BLOCK_BYTES = 64 * 1024;
 /** Of one page, about: an answer has to fit into one message, with what JSON makes of it. */
 const PAGE_BYTES = 128 * 1024;
-const LINE_BYTES = 96;
 /** A file may be rotated between the look for its name and its opening. */
 const ATTEMPTS = 3;
 

@@ -3,7 +3,7 @@
  * counted. Chunks are kept as they were read; lines are made of them when they are asked for. Pure.
  */
 import type { LogLine, LogStream, Millis } from "@circus-cluster/proto";
-import { cutText } from "./text.ts";
+import { cutText, LINE_BYTES } from "./text.ts";
 
 /** Whole lines of one process, as they were read; the last may be unfinished. */
 export interface LogChunk {
@@ -25,8 +25,6 @@ const NEWLINE = 0x0a;
 const decoder = new TextDecoder();
 /** What a chunk costs besides its bytes. */
 const CHUNK_BYTES = 256;
-/** What a line costs in an answer besides its bytes. */
-const LINE_BYTES = 96;
 /** Made into lines at once: thousands of empty ones must not pass the bound unseen. */
 const SLICE_BYTES = 1024;
 /** Shorter lines are counted byte by byte, longer ones by a search. */

@@ -2,6 +2,8 @@
 
 /** Of one line; what is longer is cut. */
 export const LINE_BYTES_MAX = 32 * 1024;
+/** What a line costs in an answer besides its bytes. */
+export const LINE_BYTES = 96;
 
 const decoder = new TextDecoder();
 
