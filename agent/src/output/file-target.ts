@@ -55,8 +55,12 @@ export interface Rotation {
   admit(bytes: Buffer, file: FileState): number;
   /** The file was opened: it begins here. */
   opened(stats: Stats): void;
-  /** Moves the file away and resolves with its new name; null: it is to be emptied. */
-  rotate(path: string): Promise<string | null>;
+  /**
+   * Moves the file away and resolves with its new name; null: it is to be emptied.
+   *
+   * @param isNear it is on the device that this thread waits for anyway: a long row of files need not go through others
+   */
+  rotate(path: string, isNear: boolean): Promise<string | null>;
 }
 
 export interface FileTargetOptions {
@@ -116,17 +120,16 @@ export class FileTarget implements Target {
   }
 
   writeNow(bytes: Buffer, before: BeforeWrite = ignore): number {
-    const { rotation, ownDevice } = this.#options;
+    const { rotation } = this.#options;
     const fd = this.#fd;
     const begunMs = this.#now();
-    if (fd === null || this.#stats === null || bytes.length > NOW_BYTES_MAX || begunMs < this.#notNowBeforeMs) return 0;
-    if (!this.#stats.isFile() || this.#stats.dev !== ownDevice || !this.#isInPlace(begunMs)) return 0;
+    if (fd === null || bytes.length > NOW_BYTES_MAX || !this.#isNear(begunMs) || !this.#isInPlace(begunMs)) return 0;
     const state = { size: this.#size, isAtLineStart: this.#isAtLineStart };
     if (rotation !== null && rotation.admit(bytes, state) < bytes.length) return 0;
     this.#tell(before);
     const written = writeSync(fd, bytes);
     this.#count(bytes, written);
-    if (this.#now() - begunMs > SLOW_MS) this.#notNowBeforeMs = begunMs + SLOW_PAUSE_MS;
+    this.#noteSlow(begunMs);
     return written;
   }
 
@@ -150,6 +153,16 @@ export class FileTarget implements Target {
     const { bytesWritten } = await call.write(this.#fd, bytes);
     this.#count(bytes, bytesWritten);
     return bytesWritten;
+  }
+
+  /** This thread may wait for it. */
+  #isNear(nowMs: number): boolean {
+    const stats = this.#stats;
+    return stats?.isFile() === true && stats.dev === this.#options.ownDevice && nowMs >= this.#notNowBeforeMs;
+  }
+
+  #noteSlow(begunMs: number): void {
+    if (this.#now() - begunMs > SLOW_MS) this.#notNowBeforeMs = begunMs + SLOW_PAUSE_MS;
   }
 
   #place(): Place | null {
@@ -212,8 +225,11 @@ export class FileTarget implements Target {
   }
 
   async #rotate(rotation: Rotation): Promise<void> {
+    const begunMs = this.#now();
+    const isNear = this.#isNear(begunMs);
     try {
-      const movedTo = await rotation.rotate(this.name);
+      const movedTo = await rotation.rotate(this.name, isNear);
+      if (isNear) this.#noteSlow(begunMs);
       if (movedTo === null && this.#fd !== null) {
         await call.ftruncate(this.#fd, 0);
         this.#size = 0;

@@ -64,6 +64,32 @@ describe("Pump", () => {
     expect([disk.written, told]).toEqual(["one\ntwo\nthree\nfour\nfive\n", []]);
   });
 
+  it("writes at once again after it had to wait, though processes never pause", async () => {
+    const { disk, pump } = world();
+    let [isNow, atOnce, later] = [true, 0, 0];
+    Object.assign(disk, {
+      writeNow: (bytes: Buffer): number => {
+        if (!isNow) return 0;
+        atOnce++;
+        disk.written += bytes.toString();
+        return bytes.length;
+      },
+      write: (bytes: Buffer): Promise<number> => {
+        isNow = true;
+        later++;
+        disk.written += bytes.toString();
+        // While it is under way, the next line comes.
+        if (later < 10) pump.write(Buffer.from(`${later}\n`), 1);
+        return Promise.resolve(bytes.length);
+      },
+    });
+    pump.write(Buffer.from("a\n"), 1);
+    isNow = false; // a rotation, say
+    pump.write(Buffer.from("b\n"), 1);
+    await pump.flush(1000);
+    expect([disk.written, atOnce, later]).toEqual(["a\nb\n1\n", 2, 1]);
+  });
+
   it("writes all in order, also where a write takes only a part", async () => {
     const { disk, pump } = world();
     disk.step = 3;

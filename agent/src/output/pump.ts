@@ -153,15 +153,20 @@ export class Pump implements Sink {
 
   /** While nothing waits and nothing is wrong. */
   #writeNow(): void {
-    if (this.#hold !== null || this.#failure !== null || this.#target.writeNow === undefined) return;
+    if (this.#hold !== null) return;
     const batch = this.#take();
-    try {
-      batch.wrote(this.#target.writeNow(batch.rest, (at) => batch.begins(at)));
-    } catch {
-      // what is wrong is for the next attempt to find out, and to say
-    }
+    batch.wrote(this.#tryNow(batch));
     this.#done += batch.done;
     this.#queue.unshift(...batch.pieces());
+  }
+
+  #tryNow(batch: Batch): number {
+    if (this.#failure !== null) return 0;
+    try {
+      return this.#target.writeNow?.(batch.rest, (at) => batch.begins(at)) ?? 0;
+    } catch {
+      return 0; // what is wrong is for the next attempt to find out, and to say
+    }
   }
 
   /** Never rejects. */
@@ -173,7 +178,9 @@ export class Pump implements Sink {
       const batch = this.#take();
       while (batch.rest.length > 0) {
         try {
-          batch.wrote(await this.#target.write(batch.rest, (at) => batch.begins(at)));
+          // Where that can be again: through another thread, what waits might never end while processes write.
+          const now = this.#tryNow(batch);
+          batch.wrote(now > 0 ? now : await this.#target.write(batch.rest, (at) => batch.begins(at)));
           if (this.#failure !== null) this.#recover();
         } catch (error) {
           if (await this.#endures(error)) continue;

@@ -47,7 +47,8 @@ function open(rotation: Rotation, path = freshPath()): Written {
     path,
     rotation,
     checkEveryMs: 100,
-    ownDevice: statSync(dir).dev,
+    // Every third is on a device that nobody waits for.
+    ownDevice: number % 3 === 0 ? null : statSync(dir).dev,
     onRotated: (to) => moved.push(to),
     onRotationFailed,
   });
