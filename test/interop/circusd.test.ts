@@ -1,5 +1,6 @@
 /** circusd as a program: its start, its refusals, its signals and its end (reference §7, defects D1 and D15). */
 import { execFileSync } from "node:child_process";
+import { readlinkSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -213,12 +214,22 @@ describe("a start", () => {
     expect(await agent.stop()).toEqual({ code: 0, signal: null });
   });
 
-  it("lets workers write to circusd's own output where no stream is configured", async () => {
+  it("lets workers write to circusd's own output where no stream is configured, unless that is closed", async () => {
+    const closed = { close_child_stdin: "False", close_child_stdout: "True", close_child_stderr: "True" };
     await using agent = await startAgent({
-      sections: { "watcher:w": { cmd: "sh -c 'echo out; echo err >&2; exec sleep 1000'" } },
+      sections: {
+        "watcher:w": { cmd: "sh -c 'echo out; echo err >&2; exec sleep 1000'" },
+        "watcher:x": { cmd: "sleep 1000", ...closed },
+      },
     });
     await agent.program.waitForLine(/^out$/);
     await agent.program.waitForLine(/^err$/);
+    const ends = (pid: number) => [0, 1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    const first = async (name: string) =>
+      await waitFor(async () => ((await agent.call("list", { name }))["pids"] as number[])[0], { what: "a worker" });
+    const [stdin, stdout, stderr] = ends(agent.pid);
+    expect(ends(await first("w"))).toEqual(["/dev/null", stdout, stderr]);
+    expect(ends(await first("x"))).toEqual([stdin, "/dev/null", "/dev/null"]);
   });
 
   it("writes and removes the pid file, and logs to a file", async () => {
