@@ -320,6 +320,13 @@ describe("commands straight to agents", () => {
       host === "web2" ? [refused("program w not found")] : [{ outcome: "done", reply: ok({ options: { cmd: "x" } }) }];
     expect(await ctl("--all options w")).toMatchObject({ code: 0, stdout: "web1: cmd: x\n", stderr: "" });
 
+    agentAnswers = (host) => (host === "web2" ? [{ outcome: "done", reply: ok() }] : [refused("program o* not found")]);
+    expect(await ctl("--all stop o* --at-once")).toMatchObject({ code: 0, stdout: "web2: done\n", stderr: "" });
+    agentAnswers = () => [refused("program x* not found")];
+    expect(await ctl("--all stop x* --at-once")).toMatchObject({
+      ...{ code: 3, stdout: "", stderr: "error: no watcher 'x*' on any of these hosts\n" },
+    });
+
     agentAnswers = () => [{ outcome: "done", reply: ok() }];
     const added = await ctl("--all add nope sleep 9 --at-once");
     expect({ ...added, stdout: added.stdout.split("\n").sort() }).toMatchObject({

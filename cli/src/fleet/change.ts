@@ -7,6 +7,7 @@ import { isObject, readJson } from "../render/json.ts";
 import { clean, paint, type Tone } from "../render/table.ts";
 import { UsageError } from "../settings.ts";
 import { type FleetContext, hostsWith, targetHosts } from "./context.ts";
+import { FleetError } from "./error.ts";
 import { printDocument } from "./output.ts";
 
 /** How long an agent that accepted may take, ms: a graceful stop is 30 s by default, and a start follows. */
@@ -53,13 +54,21 @@ export async function change(context: FleetContext): Promise<number> {
   const { scope } = settings;
   const properties = propertiesOf(verb, command, request);
   const hosts = scope?.kind === "hosts" ? scope.hosts : await hostsFor(context);
-  const { id, outcomes } = await client.direct(hosts, command.name, properties, io.now(), {
+  // Of a pattern only an agent knows whether it has such watchers; one that has none is not meant, except by name.
+  const name = request.words[0];
+  const isMeant = ({ reason }: HostOutcome): boolean =>
+    scope?.kind === "hosts" || name === undefined || reason !== `program ${name} not found`;
+  const { id, outcomes: all } = await client.direct(hosts, command.name, properties, io.now(), {
     firstMs: settings.timeoutMs,
     resultMs: RESULT_MS,
     onOutcome: (outcome) => {
-      if (!settings.json) io.out(`${outcomeLine(command.name, outcome, hasColour(io))}\n`);
+      if (!settings.json && isMeant(outcome)) io.out(`${outcomeLine(command.name, outcome, hasColour(io))}\n`);
     },
   });
+  const outcomes = all.filter(isMeant);
+  if (outcomes.length === 0 && all.length > 0) {
+    throw new FleetError(EXIT.refused, `no watcher '${name ?? ""}' on any of these hosts`);
+  }
   if (settings.json) printDocument(context, { command: command.name, id, hosts: outcomes });
   return outcomes.length > 0 && outcomes.every(({ outcome }) => outcome === "done") ? EXIT.ok : EXIT.partial;
 }

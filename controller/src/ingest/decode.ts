@@ -8,6 +8,7 @@ import {
   fleetEvent,
   type HostName,
   type Millis,
+  type ParsedSubject,
   parse,
   type Subjects,
 } from "@circus-cluster/proto";
@@ -35,8 +36,29 @@ export interface RawMessage {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-export function decode(subjects: Subjects, message: RawMessage): StoredEvent | Refusal {
-  const parsed = subjects.parse(message.subject);
+/** Subjects kept at once; beyond that all are parsed again when needed. */
+const SUBJECTS_MAX = 50_000;
+/** A hostile agent's are not kept at any length. */
+const SUBJECT_CHARS_MAX = 200;
+
+export type SubjectParser = (subject: string) => ParsedSubject | null;
+
+/** Most events come under a subject that was seen before: to look it up costs a tenth of taking it apart. */
+export function rememberingParser(subjects: Subjects): SubjectParser {
+  const known = new Map<string, ParsedSubject | null>();
+  return (subject) => {
+    if (subject.length > SUBJECT_CHARS_MAX) return subjects.parse(subject);
+    let parsed = known.get(subject);
+    if (parsed !== undefined) return parsed;
+    parsed = subjects.parse(subject);
+    if (known.size >= SUBJECTS_MAX) known.clear();
+    known.set(subject, parsed);
+    return parsed;
+  };
+}
+
+export function decode(parseSubject: SubjectParser, message: RawMessage): StoredEvent | Refusal {
+  const parsed = parseSubject(message.subject);
   if (parsed?.kind !== "evt") return "subject";
   let value: unknown;
   try {

@@ -1,6 +1,6 @@
 import { type FleetEvent, type HostName, Subjects } from "@circus-cluster/proto";
 import { describe, expect, it } from "vitest";
-import { decode, unknownFields } from "./decode.ts";
+import { decode, rememberingParser, unknownFields } from "./decode.ts";
 import { LAST_SEQ } from "./intervals.ts";
 import { project } from "./project.ts";
 
@@ -86,6 +86,7 @@ describe("project", () => {
 });
 
 describe("decode", () => {
+  const parseSubject = rememberingParser(subjects);
   const message = (value: unknown, subject = "circus.main.evt.web1.web.watcher_stopped") => ({
     seq: 9,
     subject,
@@ -95,24 +96,36 @@ describe("decode", () => {
 
   it("takes host from the subject", () => {
     const value = event("watcher_stopped", "web");
-    expect(decode(subjects, message(value))).toEqual({ host: "web1", event: value, streamSeq: 9, stored: 2000 });
+    expect(decode(parseSubject, message(value))).toEqual({ host: "web1", event: value, streamSeq: 9, stored: 2000 });
   });
 
   it("keeps fields of a newer agent", () => {
-    const decoded = decode(subjects, message({ ...event("watcher_stopped", "web"), tint: "blue" }));
+    const decoded = decode(parseSubject, message({ ...event("watcher_stopped", "web"), tint: "blue" }));
     expect(typeof decoded === "object" && unknownFields(decoded.event)).toEqual({ tint: "blue" });
+  });
+
+  it("says the same of a subject at each time", () => {
+    for (const subject of ["circus.main.evt.web1.web.watcher_stopped", "circus.main.evt.we b1.web.x", "nonsense"]) {
+      const first = parseSubject(subject);
+      expect(first).toEqual(subjects.parse(subject));
+      expect(parseSubject(subject)).toBe(first);
+    }
+    for (let at = 0; at < 120_000; at++) parseSubject(`circus.main.evt.web1.w${at}.k`);
+    expect(parseSubject("circus.main.evt.web1.w7.k")).toMatchObject({ host: "web1", watcher: "w7", event: "k" });
+    const long = `circus.main.evt.web1.${"w".repeat(300)}.k`;
+    expect(parseSubject(long)).toEqual(subjects.parse(long));
   });
 
   it("names what is wrong", () => {
     const value = event("watcher_stopped", "web");
-    expect(decode(subjects, message(value, "circus.main.evt.we b1.web.watcher_stopped"))).toBe("subject");
-    expect(decode(subjects, message(value, "circus.main.hb.web1"))).toBe("subject");
-    expect(decode(subjects, message("{"))).toBe("not json");
-    expect(decode(subjects, { ...message(""), data: new Uint8Array([0x22, 0xff, 0x22]) })).toBe("not json");
-    expect(decode(subjects, message({ ...value, seq: 0 }))).toBe("schema");
-    expect(decode(subjects, message({ ...value, epoch: 1e300 }))).toBe("schema");
-    expect(decode(subjects, message({ ...value, pid: 2 ** 60 }))).toBe("schema");
-    expect(decode(subjects, message({ ...value, watcher: "db" }))).toBe("disagrees with its subject");
-    expect(decode(subjects, message({ ...value, kind: "watcher_started" }))).toBe("disagrees with its subject");
+    expect(decode(parseSubject, message(value, "circus.main.evt.we b1.web.watcher_stopped"))).toBe("subject");
+    expect(decode(parseSubject, message(value, "circus.main.hb.web1"))).toBe("subject");
+    expect(decode(parseSubject, message("{"))).toBe("not json");
+    expect(decode(parseSubject, { ...message(""), data: new Uint8Array([0x22, 0xff, 0x22]) })).toBe("not json");
+    expect(decode(parseSubject, message({ ...value, seq: 0 }))).toBe("schema");
+    expect(decode(parseSubject, message({ ...value, epoch: 1e300 }))).toBe("schema");
+    expect(decode(parseSubject, message({ ...value, pid: 2 ** 60 }))).toBe("schema");
+    expect(decode(parseSubject, message({ ...value, watcher: "db" }))).toBe("disagrees with its subject");
+    expect(decode(parseSubject, message({ ...value, kind: "watcher_started" }))).toBe("disagrees with its subject");
   });
 });

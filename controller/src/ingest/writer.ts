@@ -7,7 +7,16 @@ import type { Database, Statement } from "better-sqlite3";
 import { readMeta, writeMeta } from "../store/database.ts";
 import { Names } from "../store/names.ts";
 import { dayTable, dayTableSql, EXITED } from "../store/queries/days.ts";
-import { decode, FLEET, type RawMessage, type Refusal, type StoredEvent, unknownFields } from "./decode.ts";
+import {
+  decode,
+  FLEET,
+  type RawMessage,
+  type Refusal,
+  rememberingParser,
+  type StoredEvent,
+  type SubjectParser,
+  unknownFields,
+} from "./decode.ts";
 import { Lives } from "./lives.ts";
 import { type Change, type EarlierLife, project } from "./project.ts";
 import { Watermarks } from "./watermark-store.ts";
@@ -37,7 +46,7 @@ export interface StreamPlace {
 
 export class Writer {
   readonly #db: Database;
-  readonly #subjects: Subjects;
+  readonly #parseSubject: SubjectParser;
   readonly #names: Names;
   readonly #lives: Lives;
   readonly #marks: Watermarks;
@@ -69,7 +78,7 @@ export class Writer {
     this.#onSaved = onSaved;
     this.#onTaken = onTaken;
     this.#db = db;
-    this.#subjects = subjects;
+    this.#parseSubject = rememberingParser(subjects);
     this.#names = new Names(db);
     this.#lives = new Lives(db);
     this.#marks = new Watermarks(db);
@@ -144,7 +153,7 @@ export class Writer {
     const refused: { subject: string; why: Refusal }[] = [];
     let seen = 0;
     for (const message of batch) {
-      const stored = decode(this.#subjects, message);
+      const stored = decode(this.#parseSubject, message);
       if (typeof stored === "string") refused.push({ subject: message.subject, why: stored });
       else if (this.#take(stored)) (isSaving(stored) ? saved : events).push(stored);
       else seen++;
