@@ -16,7 +16,12 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["*/src/**/*.test.ts", "controller/web/src/**/*.test.ts", "test/chaos/*.test.ts"],
+          include: [
+            "*/src/**/*.test.ts",
+            "controller/web/src/**/*.test.ts",
+            "test/chaos/*.test.ts",
+            "test/bench/fleet/*.test.ts",
+          ],
           testTimeout: 20_000,
         },
       },

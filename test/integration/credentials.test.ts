@@ -78,6 +78,15 @@ describe("a fleet with certificates of its own", () => {
     await expect(attempt({ ...bare, tls: { ...foreign.tls!, ca: tls!.ca } })).rejects.toThrow();
   });
 
+  it("takes no operator without TLS, although the key is the right one", async () => {
+    const { tls: _, ...bare } = readCredentials(`${dir}/creds/operator-admin.creds`);
+    await temp.write("bare.creds", JSON.stringify(bare), 0o600);
+    const env = { CIRCUSCTL_CREDS: temp.file("bare.creds"), CIRCUSCTL_NATS: url.replace("tls:", "nats:") };
+    const { code, stdout, stderr } = await run("circusctl", ["hosts"], { env });
+    expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
+    expect(stderr).toMatch(/^circusctl: cannot connect to \S+: .+\n$/);
+  });
+
   it("takes a new host in while the others stay connected", async () => {
     const old = await client("agent-web1", "service");
     const before = old.statuses.length;
