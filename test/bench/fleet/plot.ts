@@ -8,7 +8,7 @@ export interface Series {
 const WIDTH = 720;
 const HEIGHT = 420;
 const MARGIN = { left: 64, right: 220, top: 36, bottom: 44 } as const;
-const COLOURS = ["#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#555555"];
+const COLOURS = ["#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#555555", "#008b8b"];
 
 /** Whole powers of ten around the values. */
 function decades(values: readonly number[]): { readonly low: number; readonly high: number } {

@@ -22,7 +22,7 @@ import {
 } from "@circus-cluster/proto/nats";
 import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { freePort } from "../../support/ports.ts";
-import { type Program, projectRoot, startProgram } from "../../support/process.ts";
+import { type Program, projectRoot, run, startProgram } from "../../support/process.ts";
 import { type TempDir, tempDir } from "../../support/temp.ts";
 import { waitFor } from "../../support/wait.ts";
 import { cpuMsOf, type Resident, residentOf } from "../measure.ts";
@@ -98,6 +98,7 @@ export class SimulatedFleet implements AsyncDisposable {
     );
     await simulation.waitForLine(/all connected/, READY_MS);
     const credentials = { v: 1, fleet: FLEET, role: "operator", name: "op", seed: seeds.get("op") ?? "" } as const;
+    await dir.write("op.creds", JSON.stringify(credentials), 0o600);
     const connection = await connectFleet({ servers: [server.url], name: "op", credentials, mode: "service" });
     const fleet = new SimulatedFleet(hosts, { dir, server, controller, simulation, connection });
     await waitFor(async () => await fleet.#isWhole(), {
@@ -156,6 +157,14 @@ export class SimulatedFleet implements AsyncDisposable {
       timeoutMs: ASK_MS,
     });
     return answers.size;
+  }
+
+  /** `circusctl` as a program of its own, from its start to its end, ms. */
+  async circusctl(words: readonly string[]): Promise<number> {
+    const env = { CIRCUSCTL_NATS: this.connection.server, CIRCUSCTL_CREDS: this.dir.file("op.creds") };
+    const { code, stderr, tookMs } = await run("circusctl", words, { env });
+    if (code !== 0) throw new Error(`circusctl ${words.join(" ")}: ${code} ${stderr}`);
+    return tookMs;
   }
 
   async cost(work: () => Promise<unknown>): Promise<Cost> {
