@@ -56,7 +56,7 @@ export async function hostsWith(context: FleetContext, watcher: string | undefin
   return hostNames(having.map(({ host }) => host));
 }
 
-function hostNames(names: readonly string[]): HostName[] {
+export function hostNames(names: readonly string[]): HostName[] {
   return names.map(parseHostName).filter((host) => host !== null);
 }
 
