@@ -66,12 +66,18 @@ interface Cold {
 async function coldReads(fleet: SimulatedFleet): Promise<Cold> {
   console.error("  circusctl");
   const [hosts, status, node]: [number[], number[], number[]] = [[], [], []];
-  for (let round = 0; round < COLD_ROUNDS; round++) {
+  const rounds = fleet.hosts.length > 1000 ? ROUNDS_LARGE : COLD_ROUNDS;
+  for (let round = 0; round < rounds; round++) {
     hosts.push(await fleet.circusctl(["--host", fleet.hosts[0] ?? "", "status"]));
     status.push(await fleet.circusctl(["--all", "status"]));
     node.push((await run(process.execPath, ["-e", "0"])).tookMs);
   }
-  const [hostsMs, statusMs, nodeMs] = [hosts, status, node].map((times) => quantile(times, 0.5));
+  const [hostsMs, statusMs, nodeMs] = [hosts, status, node].map((times) =>
+    quantile(
+      times.filter((time) => !Number.isNaN(time)),
+      0.5,
+    ),
+  );
   return { hostsMs: hostsMs ?? 0, statusMs: statusMs ?? 0, nodeMs: nodeMs ?? 0 };
 }
 
@@ -137,7 +143,11 @@ const costText = ({ wallMs, cpuMs }: Cost): string => `${ms(wallMs)} (${ms(cpuMs
 
 export async function benchFleet(): Promise<string> {
   const found: Figures[] = [];
-  for (const size of SIZES) found.push(await measure(size));
+  for (const size of SIZES) {
+    const figures = await measure(size);
+    console.error(JSON.stringify(figures)); // not lost where a larger one cannot be had
+    found.push(figures);
+  }
   const row = (name: string, cell: (figures: Figures) => string): Row => ({ name, cells: found.map(cell) });
   const plotFile = plot(found);
   return [
