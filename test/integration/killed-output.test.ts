@@ -27,7 +27,7 @@ while True:
     time.sleep(60)
 `;
 
-it("loses no line and repeats none at a kill, also with rotation", async () => {
+it("loses no line and repeats none at a kill, also with rotation", { timeout: 600_000 }, async () => {
   await using dir = await tempDir("killed-output-");
   const log = dir.file("out.log");
   const written = await numberedLines(dir.path, WORKERS, 3 + 3 * KILLS);
