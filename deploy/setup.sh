@@ -27,6 +27,7 @@ gunicorn         command gunicorn
 wrk              command wrk
 supervisor       command supervisord
 iproute2         command ip
+curl             command curl
 util-linux       command unshare
 openssh-server   command sshd
 zsh              command zsh

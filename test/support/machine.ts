@@ -97,6 +97,11 @@ export class Machines implements AsyncDisposable {
     }
   }
 
+  /** Its root directory, as it is reached from here. */
+  root(name: string): string {
+    return `/proc/${this.#holder(name).pid}/root`;
+  }
+
   /** A script of bash on this machine, in the checkout; it ends at its first failure. */
   async run(name: string, script: string, deadlineMs = 60_000): Promise<Result> {
     const pid = String(this.#holder(name).pid);
@@ -159,7 +164,7 @@ export class Machines implements AsyncDisposable {
       await writeFile(join(shared, program), text);
       await chmod(join(shared, program), 0o755);
     }
-    const root = `/proc/${this.#holder(name).pid}/root/usr/local/bin`;
+    const root = `${this.root(name)}/usr/local/bin`;
     execFileSync("sh", ["-c", `mkdir -p ${root} && cp ${shared}/* ${root}/`]);
   }
 }
