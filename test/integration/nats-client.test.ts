@@ -32,6 +32,7 @@ import { freePort } from "../support/ports.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
+const deadlineMs = 60_000;
 const subjects = new Subjects("main");
 const web1 = "web1" as HostName;
 const text = (message: { data: Uint8Array }): string => Buffer.from(message.data).toString();
@@ -389,6 +390,36 @@ describe("streams", () => {
     expect(got.map(({ seq }) => seq)).toEqual(Array.from({ length: 70 }, (_, i) => i + 11));
     await reading.stop();
     await reading.done;
+  });
+
+  it("asks for no more than a bounded number of messages while the reader is busy", async () => {
+    const a = await client("ctl1");
+    await eventsStream(a);
+    const put = (seq: number) =>
+      a.store(subjects.event(web1, "web", "process_exited"), { seq }, `web1:1:${seq}`, deadlineMs);
+    await Promise.all(Array.from({ length: 4000 }, (_, i) => put(i + 1)));
+    let goOn: () => void = () => undefined;
+    let handled = 0;
+    const reading = await a.orderedConsume({
+      stream: "EVENTS",
+      startSeq: 1,
+      onMessage: () => (++handled === 10 ? new Promise<void>((resolve) => (goOn = resolve)) : undefined),
+    });
+    const delivered = async (): Promise<number> => {
+      const result = await a.request("$JS.API.CONSUMER.LIST.EVENTS", { offset: 0 }, deadlineMs);
+      if (result.kind !== "answer") throw new Error(result.kind);
+      const { consumers } = JSON.parse(text(result.message)) as {
+        readonly consumers: readonly { readonly delivered: { readonly stream_seq: number } }[];
+      };
+      return consumers[0]?.delivered.stream_seq ?? 0;
+    };
+    await waitFor(async () => (await delivered()) >= 1000, { what: "the first messages to be delivered" });
+    // Round trips enough for all of the others to come, if anybody asked for them.
+    for (let more = 4001; more <= 4100; more++) await put(more);
+    expect([handled, await delivered()]).toEqual([10, 1000]);
+    goOn();
+    await waitFor(() => handled === 4100, { what: "all messages", deadlineMs });
+    await reading.stop();
   });
 
   it("fails where there is no stream, and where the reader throws", async () => {

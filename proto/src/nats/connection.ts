@@ -12,8 +12,9 @@ import { reasonOf } from "../errors.ts";
 import { inboxPrefix } from "../subjects.ts";
 import type { Millis } from "../time.ts";
 import { askMany } from "./ask.ts";
-import { ensureStream, orderedConsume, streamInfo } from "./jetstream.ts";
+import { ensureStream, streamInfo } from "./jetstream.ts";
 import { openLock } from "./lock.ts";
+import { orderedConsume } from "./ordered.ts";
 import { parsePubAck } from "./pub-ack.ts";
 import { Requests } from "./requests.ts";
 import type {

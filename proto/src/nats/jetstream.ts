@@ -1,7 +1,5 @@
-/** Streams: made, looked at, read in order. Nothing here needs a nats-server newer than 2.9.10 (design §10). */
+/** Streams: made and looked at. Nothing here needs a nats-server newer than 2.9.10 (design §10). */
 import {
-  type ConsumerMessages,
-  DeliverPolicy,
   DiscardPolicy,
   type JetStreamManager,
   type NatsConnection,
@@ -10,10 +8,10 @@ import {
   StorageType,
   type StreamInfo,
 } from "nats";
-import type { Consumption, OrderedConsumeOptions, StreamOptions, StreamState } from "./types.ts";
+import type { StreamOptions, StreamState } from "./types.ts";
 import { checkPattern, wordsOf } from "./wire.ts";
 
-const API_TIMEOUT_MS = 5000;
+export const API_TIMEOUT_MS = 5000;
 const MAX_AGE_MS = 14 * 24 * 3_600_000;
 export const NS_PER_MS = 1_000_000;
 /** How long the stream forgets no message id: covers what an outbox sends again after a reconnect. */
@@ -21,8 +19,6 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const ACCOUNT_SHARE = 0.9;
 export const STREAM_NOT_FOUND = 10_059;
 export const STREAM_NAME_IN_USE = 10_058;
-/** Messages asked for ahead; bounds the memory of a reader that falls behind. */
-const PREFETCH = 1000;
 
 export function errCode(error: unknown): number | undefined {
   return error instanceof NatsError ? error.api_error?.err_code : undefined;
@@ -109,53 +105,4 @@ export async function ensureStream(nc: NatsConnection, options: StreamOptions): 
   } catch (error) {
     throw fail(`stream ${options.name} cannot be changed`, error);
   }
-}
-
-/** Feeds messages one by one until the iterator ends; resolves only by `stop` of its owner. */
-async function pump(messages: ConsumerMessages, options: OrderedConsumeOptions, isStopped: () => boolean) {
-  try {
-    for await (const m of messages) {
-      if (isStopped()) break;
-      const pause = options.onMessage({
-        seq: m.seq,
-        subject: m.subject,
-        data: m.data,
-        time: Math.floor(m.info.timestampNanos / NS_PER_MS),
-        pending: m.info.pending,
-      });
-      // Awaited only where there is something to wait for: a tick per message halves the rate.
-      if (pause !== undefined) await pause;
-    }
-  } finally {
-    await messages.close();
-  }
-  if (!isStopped()) throw new Error(`reading of stream ${options.stream} ended`);
-}
-
-export async function orderedConsume(nc: NatsConnection, options: OrderedConsumeOptions): Promise<Consumption> {
-  if (!Number.isInteger(options.startSeq) || options.startSeq < 1) {
-    throw new RangeError(`${options.startSeq} is no stream sequence`);
-  }
-  let messages: ConsumerMessages;
-  try {
-    const js = nc.jetstream({ timeout: API_TIMEOUT_MS });
-    const consumer = await js.consumers.get(options.stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: options.startSeq,
-    });
-    messages = await consumer.consume({ max_messages: PREFETCH, expires: 10_000 });
-  } catch (error) {
-    throw fail(`stream ${options.stream} cannot be read`, error);
-  }
-  let isStopped = false;
-  const done = pump(messages, options, () => isStopped);
-  done.catch(() => undefined); // the owner awaits it too; a rejection before that must not end the program
-  return {
-    done,
-    stop: async () => {
-      isStopped = true;
-      await messages.close();
-      await done.catch(() => undefined);
-    },
-  };
 }
