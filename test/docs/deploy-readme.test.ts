@@ -82,6 +82,12 @@ if (machinesPermitted()) {
         },
         { what: "the other controller to lead", deadlineMs: 60_000, everyMs: 200 },
       );
+      // A controller that was connected to the server that is gone has to hear of each host again first.
+      await waitFor(async () => (await machines.run("node2", "circusctl --all restart web --dry-run")).code === 0, {
+        what: "every host to be heard of",
+        deadlineMs: 60_000,
+        everyMs: 200,
+      });
       const rest = await machines.run("node2", "circusctl --all restart web --batch 50% --soak 1s");
       expect([rest.code, rest.stderr]).toEqual([0, ""]);
       expect(await presences("node2")).toBe(online);
