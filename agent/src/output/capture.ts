@@ -172,7 +172,7 @@ export class Capture {
       this.#settle(length);
       if (!isLater) return;
       if (this.#isOver) tray.release();
-      else this.resume();
+      else this.#read();
     };
     this.#onPiece(piece, { at: (lines, to) => tray.image.mark({ cut, lines, to }), out });
     isLater = true;
