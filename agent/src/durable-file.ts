@@ -1,5 +1,5 @@
 /** Small files that a crash or a power cut leaves whole. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -28,6 +28,15 @@ export function replaceFile(dir: string, name: string, text: string, isDurable: 
  */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+}
+
+/** Where it cannot be removed, or is gone already, that is no matter. */
+export function tryUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // whoever comes next tries again
+  }
 }
 
 /** Makes names in a directory survive a power cut. */

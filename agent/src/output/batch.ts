@@ -1,8 +1,7 @@
 /** Pieces of output that are written together; it tells each where it is. Pure. */
+import { lineEnds } from "./lines.ts";
 import type { Ticket } from "./sink.ts";
 import type { Place } from "./trays/layout.ts";
-
-const NEWLINE = 0x0a;
 
 export interface Piece {
   readonly bytes: Buffer;
@@ -72,9 +71,6 @@ export class Batch {
   }
 
   #linesOf({ bytes, from, lines }: Part): number {
-    let count = lines;
-    const out = bytes.subarray(0, Math.max(0, this.done - from));
-    for (let at = out.indexOf(NEWLINE); at >= 0; at = out.indexOf(NEWLINE, at + 1)) count++;
-    return count;
+    return lines + lineEnds(bytes.subarray(0, Math.max(0, this.done - from)));
   }
 }

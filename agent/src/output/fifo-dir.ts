@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { escapeToken, type Logger, reasonOf } from "@circus-cluster/proto";
+import { tryUnlink } from "../durable-file.ts";
 import { mkfifo } from "../sockets/syscalls.ts";
 
 const FOLDER = "output";
@@ -160,14 +161,6 @@ export function openFifos(stateDir: string | null, log: Logger): FifoDir | null 
 export function watcherToken(watcher: string): string {
   const isShort = watcher !== "" && Buffer.byteLength(watcher) <= PLAIN_NAME_BYTES_MAX;
   return isShort ? escapeToken(watcher) : `=${createHash("sha256").update(watcher).digest("hex").slice(0, 32)}`;
-}
-
-function tryUnlink(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // gone already
-  }
 }
 
 function readIfThere(path: string): Buffer {

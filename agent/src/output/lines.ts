@@ -86,6 +86,13 @@ export class LineCutter {
   }
 }
 
+/** How many lines end in these bytes. */
+export function lineEnds(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++;
+  return count;
+}
+
 /**
  * How many of the bytes are whole UTF-8 characters; all of them where the end is no beginning of one (text in
  * another encoding is cut anywhere).

@@ -6,6 +6,7 @@
  */
 import type { Logger } from "@circus-cluster/proto";
 import { Batch, type Piece } from "./batch.ts";
+import { lineEnds } from "./lines.ts";
 import type { Sink, Target, Ticket } from "./sink.ts";
 import type { Place } from "./trays/layout.ts";
 
@@ -239,9 +240,7 @@ export class Pump implements Sink {
   }
 
   #drop(bytes: Buffer): void {
-    let lines = 0;
-    for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
-    this.#lost = { bytes: this.#lost.bytes + bytes.length, lines: this.#lost.lines + lines };
+    this.#lost = { bytes: this.#lost.bytes + bytes.length, lines: this.#lost.lines + lineEnds(bytes) };
   }
 
   #recover(): void {

@@ -46,14 +46,9 @@ export function orderOf(core: RolloutCore, work: Work): Order | null {
 /** The file that a host is to have, by its hash: the host itself has the text. */
 function configOrder({ phase, properties }: RolloutCore, { wanted, before }: Work): Order | null {
   const { version } = properties;
-  const target =
-    phase === "rollback"
-      ? before === null
-        ? null
-        : { file: before["file"], ...(version === undefined ? {} : { from: version }) }
-      : wanted === null
-        ? null
-        : (wanted["move"] as Values);
+  const back = before === null ? null : { file: before["file"], ...(version === undefined ? {} : { from: version }) };
+  const forth = (wanted?.["move"] ?? null) as Values | null;
+  const target = phase === "rollback" ? back : forth;
   return target === null ? null : { command: "config-apply", properties: { ...target, waiting: true } };
 }
 

@@ -28,7 +28,7 @@ export function fail(what: string, error: unknown): Error {
   return new Error(`${what}: ${wordsOf(error)}`, { cause: error });
 }
 
-function manager(nc: NatsConnection): Promise<JetStreamManager> {
+export function manager(nc: NatsConnection): Promise<JetStreamManager> {
   // Without the API check: only controllers may ask for it, and it would double every start.
   return nc.jetstreamManager({ checkAPI: false, timeout: API_TIMEOUT_MS });
 }

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { AckPolicy, type Consumer, type ConsumerMessages, DeliverPolicy, type JsMsg, type NatsConnection } from "nats";
-import { API_TIMEOUT_MS, fail, NS_PER_MS } from "./jetstream.ts";
+import { API_TIMEOUT_MS, fail, manager, NS_PER_MS } from "./jetstream.ts";
 import type { Consumption, OrderedConsumeOptions } from "./types.ts";
 
 const BATCH = 1000;
@@ -41,8 +41,8 @@ class OrderedReader {
   async open(): Promise<void> {
     const { stream } = this.#options;
     try {
-      const jsm = await this.#nc.jetstreamManager({ checkAPI: false, timeout: API_TIMEOUT_MS });
-      const { name } = await jsm.consumers.add(stream, {
+      const { consumers } = await manager(this.#nc);
+      const { name } = await consumers.add(stream, {
         name: `read_${randomBytes(8).toString("hex")}`,
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: this.#next,

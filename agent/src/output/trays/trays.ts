@@ -16,12 +16,12 @@ import {
   realpathSync,
   statSync,
   truncateSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import { basename, join } from "node:path";
 import { type Logger, reasonOf } from "@circus-cluster/proto";
-import { writeAll } from "../../durable-file.ts";
+import { tryUnlink, writeAll } from "../../durable-file.ts";
+import { lineEnds } from "../lines.ts";
 import { type Extent, type LeftBytes, leftIn, TRAY_BYTES, TrayImage } from "./layout.ts";
 import { mapShared } from "./map.ts";
 
@@ -182,24 +182,17 @@ function filesOf(prefix: string): readonly string[] {
 
 /** Everybody may make files there: one that is not ours says nothing. */
 function readOwn(path: string, length = FILE_BYTES): Buffer {
-  try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const { uid, size } = fstatSync(fd);
-      const isOurs = uid === process.geteuid?.() && size === FILE_BYTES;
-      const bytes = Buffer.alloc(isOurs ? length : 0);
-      return bytes.subarray(0, readSync(fd, bytes));
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return Buffer.alloc(0);
-  }
+  const bytes = withFile(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, (fd) => {
+    const { uid, size } = fstatSync(fd);
+    const isOurs = uid === process.geteuid?.() && size === FILE_BYTES;
+    return readAt(fd, 0, isOurs ? length : 0);
+  });
+  return bytes ?? Buffer.alloc(0);
 }
 
 /** How many lines end in a part of a file; 0 where it cannot be read. */
 export function linesIn(path: string, part: Extent): number {
-  return partOf(path, part).filter((byte) => byte === NEWLINE).length;
+  return lineEnds(partOf(path, part));
 }
 
 /** The file is cut after the last line that ends in its part, where not all of that was written. */
@@ -218,37 +211,30 @@ function withoutPart(path: string, to: Extent): void {
 
 /** Nothing where it cannot be read. */
 function partOf(path: string, { size: from, length }: Extent): Buffer {
-  try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const bytes = Buffer.alloc(length);
-      return bytes.subarray(0, readSync(fd, bytes, 0, length, from));
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return Buffer.alloc(0);
-  }
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  return withFile(path, flags, (fd) => readAt(fd, from, length)) ?? Buffer.alloc(0);
 }
 
-/** That tray of an agent before is nobody's. */
+function readAt(fd: number, from: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  return bytes.subarray(0, readSync(fd, bytes, 0, length, from));
+}
+
+/** That tray of an agent before is nobody's; if that fails, only a second kill before the file is removed would find it. */
 function blank(path: string, at: number): void {
+  withFile(path, constants.O_WRONLY | constants.O_NOFOLLOW, (fd) => writeSync(fd, Buffer.alloc(1), 0, 1, at));
+}
+
+/** Null: it cannot be opened, or not be used so. */
+function withFile<T>(path: string, flags: number, use: (fd: number) => T): T | null {
   try {
-    const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    const fd = openSync(path, flags);
     try {
-      writeSync(fd, Buffer.alloc(1), 0, 1, at);
+      return use(fd);
     } finally {
       closeSync(fd);
     }
   } catch {
-    // only a second kill, before the file is removed, would find it
-  }
-}
-
-function tryUnlink(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // gone already
+    return null;
   }
 }
