@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { startAgent } from "../support/agent.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
+import { blocksOf, sectionOf } from "../support/pages.ts";
 import { projectRoot, run } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -12,11 +13,8 @@ afterAll(() => assertNoLeaks());
 /** The blocks of a language in one section. */
 async function blocks(section: string, language: string): Promise<readonly string[]> {
   const text = await readFile(join(projectRoot, "agent/README.md"), "utf8");
-  const [, part = ""] = text.split(`\n## ${section}\n`);
-  const [own = ""] = part.split("\n## ");
-  return [...own.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, name, body = ""]) =>
-    name === language ? [body] : [],
-  );
+  const own = blocksOf(sectionOf(text, section));
+  return own.flatMap((block) => (block.language === language ? [block.text] : []));
 }
 
 it("the example of a program runs as it stands", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { Machines, machinesPermitted } from "../support/machine.ts";
+import { blocksOf, fencesIn, sectionOf } from "../support/pages.ts";
 import { projectRoot } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -25,9 +26,9 @@ const OPERATOR = 6;
 
 async function blocks(): Promise<readonly string[]> {
   const text = await readFile(join(projectRoot, "deploy/README.md"), "utf8");
-  const [, section = ""] = /^## Three machines$(.*?)^## /ms.exec(text) ?? [];
-  const found = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, body = ""]) => body);
-  expect([...section.matchAll(/^```/gm)]).toHaveLength(2 * found.length); // none that is not run here
+  const section = sectionOf(text, "Three machines");
+  const found = blocksOf(section).flatMap(({ language, text: body }) => (language === "sh" ? [body] : []));
+  expect(fencesIn(section)).toBe(2 * found.length); // none that is not run here
   return found;
 }
 

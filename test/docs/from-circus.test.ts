@@ -3,7 +3,7 @@ import { readFile, symlink } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
-import { freePorts } from "../support/ports.ts";
+import { blocksOf, fencesIn, portsHere } from "../support/pages.ts";
 import { cleanEnv, projectRoot, type Result, run } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -25,8 +25,8 @@ const SAYS: Readonly<Record<string, readonly (RegExp | "")[]>> = {
 
 async function blocks(guide: string): Promise<readonly string[]> {
   const text = await readFile(join(GUIDES, guide), "utf8");
-  const found = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, body = ""]) => body);
-  expect([...text.matchAll(/^```/gm)]).toHaveLength(2 * found.length); // none that is not run
+  const found = blocksOf(text).flatMap(({ language, text: body }) => (language === "sh" ? [body] : []));
+  expect(fencesIn(text)).toBe(2 * found.length); // none that is not run
   return found;
 }
 
@@ -37,23 +37,21 @@ describe("deploy/guides", () => {
     expect(steps).toHaveLength(says.length);
     await using dir = await tempDir("circus-guide-");
     await symlink(join(projectRoot, "deploy"), dir.file("deploy"));
-    const free = await freePorts(PORTS.length);
-    const withPorts = (text: string): string =>
-      PORTS.reduce((all, port, at) => all.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(free[at])), text);
+    const { ports, here } = await portsHere(PORTS);
     const env = {
       PATH: [join(projectRoot, "node_modules/.bin"), cleanEnv()["PATH"]].join(delimiter),
-      CIRCUSCTL_ENDPOINT: `tcp://127.0.0.1:${free[0]}`,
+      CIRCUSCTL_ENDPOINT: `tcp://127.0.0.1:${ports.get("5555")}`,
       XDG_STATE_HOME: dir.file("state"),
     };
     /** What of the blocks so far holds for the next ones, as it would in one shell. */
     let prelude = "";
     const shell = async (script: string): Promise<Result> =>
       await run("bash", ["-euo", "pipefail", "-c", `${prelude}${script}`], { cwd: dir.path, env, deadlineMs: 90_000 });
-    const edit = PORTS.map((port, at) => `sed -i 's/\\b${port}\\b/${free[at]}/g' *.ini`).join("\n");
+    const edit = [...ports].map(([port, free]) => `sed -i 's/\\b${port}\\b/${free}/g' *.ini`).join("\n");
     try {
       for (const [at, step] of steps.entries()) {
         // What a block copies has other ports than its text.
-        const done = await shell(withPorts(step).replace(/^cd app\n/m, `$&${edit}\n`));
+        const done = await shell(here(step).replace(/^cd app\n/m, `$&${edit}\n`));
         // circusd's own log comes with it until it is in the background.
         const errors = done.stderr
           .split("\n")

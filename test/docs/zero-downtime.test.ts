@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { startLoad } from "../support/load.ts";
-import { freePorts } from "../support/ports.ts";
+import { type Block, blocksOf, portsHere, sectionOf } from "../support/pages.ts";
 import { cleanEnv, exampleDir, projectRoot, run, startProgram } from "../support/process.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -14,30 +14,11 @@ afterAll(() => assertNoLeaks());
 const deadlineMs = 60_000;
 const BIN = [join(exampleDir, "bin"), join(projectRoot, "node_modules/.bin"), cleanEnv()["PATH"] ?? ""].join(delimiter);
 
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
+const PORTS = ["5555", "5556", "8000", "6380"];
 
 async function blocks(section: string): Promise<readonly Block[]> {
-  const text = await readFile(join(projectRoot, "deploy/guides/zero-downtime.md"), "utf8");
-  const [, own = ""] = text.split(`\n## ${section}\n`);
-  const [part = ""] = own.split("\n## ");
-  return [...part.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = "", body = ""]) => ({
-    language,
-    text: body,
-  }));
-}
-
-/** The ports and the paths of the page, on this machine. */
-async function translator(dir: TempDir): Promise<{ readonly port: number; readonly here: (text: string) => string }> {
-  const shown = ["5555", "5556", "8000", "6380"];
-  const ports = await freePorts(shown.length);
-  const here = (text: string): string =>
-    text
-      .replaceAll(/\b(?:5555|5556|8000|6380)\b/g, (port) => String(ports[shown.indexOf(port)]))
-      .replaceAll("/srv/web", dir.path);
-  return { port: ports[2] ?? 0, here };
+  const page = await readFile(join(projectRoot, "deploy/guides/zero-downtime.md"), "utf8");
+  return blocksOf(sectionOf(page, section));
 }
 
 async function release(dir: TempDir, version: number, server: string | undefined): Promise<void> {
@@ -52,7 +33,9 @@ describe("deploy/guides/zero-downtime.md", () => {
     "%s: every reload under load, no failed request",
     async (section) => {
       await using dir = await tempDir("circus-guide-");
-      const { port, here } = await translator(dir);
+      const { ports, here: withPorts } = await portsHere(PORTS);
+      const here = (text: string): string => withPorts(text).replaceAll("/srv/web", dir.path);
+      const port = ports.get("8000") ?? 0;
       const shown = await blocks(section);
       const of = (language: string): readonly string[] =>
         shown.filter((block) => block.language === language).map(({ text }) => here(text));
