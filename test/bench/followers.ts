@@ -1,13 +1,14 @@
 /**
- * What `circusctl logs -f` costs a worker that writes as fast as it can: bytes that it wrote in a second without a
- * reader, with one that takes all that it gets, with one that reads 100 kB a second, and with one that stands still; and
- * the agent's memory. Rounds are interleaved.
+ * What `circusctl logs -f` costs a worker that writes 100 MB a second, and one that writes as fast as it can: bytes that
+ * it wrote in a second without a reader, with one that takes all that it gets, with one that reads 100 kB a second, and
+ * with one that stands still; and the agent's memory. Rounds are interleaved.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "../support/ports.ts";
+import { projectRoot } from "../support/process.ts";
 import { childrenOf, quantile, type Row, ratio, table, until } from "./measure.ts";
 import { cleanEnv, ended } from "./supervisors.ts";
 
@@ -37,30 +38,63 @@ const READERS: readonly Reader[] = [
   { name: "stands still", read: (child) => child.kill("SIGSTOP") },
 ];
 
+interface Writer {
+  readonly title: string;
+  readonly cmd: string;
+  /** What it is called by /proc, from the beginning. */
+  readonly isIt: RegExp;
+}
+
+const WRITERS: readonly Writer[] = [
+  {
+    title: "a worker that writes 100 MB/s, and who follows it",
+    cmd: `python3 ${join(projectRoot, "test/fixtures/paced_writer.py")} 100`,
+    isIt: /paced_writer/,
+  },
+  {
+    title: "a worker that writes as fast as it can, and who follows it",
+    cmd: `yes ${"x".repeat(99)}`,
+    isIt: /^yes\0/,
+  },
+];
+
 /** @param ours circusd */
 export async function benchFollowers(dir: string, ours: string): Promise<string> {
+  const texts: string[] = [];
+  for (const [index, writer] of WRITERS.entries())
+    texts.push(await benchWriter(join(dir, String(index)), ours, writer));
+  return texts.join("\n");
+}
+
+async function benchWriter(dir: string, ours: string, { title, cmd, isIt }: Writer): Promise<string> {
   mkdirSync(dir, { recursive: true });
   const [endpoint, pubsub] = [await freePort(), await freePort()].map((port) => `tcp://127.0.0.1:${port}`);
   const ini = join(dir, "circus.ini");
   writeFileSync(
     ini,
     `[circus]\nendpoint = ${endpoint}\npubsub_endpoint = ${pubsub}\nstate_dir = ${dir}/state\n` +
-      `[watcher:flood]\ncmd = yes ${"x".repeat(99)}\ncopy_env = True\n` +
+      `[watcher:flood]\ncmd = ${cmd}\ncopy_env = True\n` +
       `stdout_stream.filename = ${dir}/flood.log\nstdout_stream.max_bytes = 50000000\n`,
   );
   const agent = spawn(ours, [ini], { env: cleanEnv(), stdio: "ignore" });
   const pid = agent.pid ?? 0;
   try {
     // The launcher has children of its own for a moment.
-    const isWorker = (child: number): boolean => /^yes\0/.test(readIfThere(`/proc/${child}/cmdline`));
+    const isWorker = (child: number): boolean => isIt.test(readIfThere(`/proc/${child}/cmdline`));
     const worker = await until("the worker", 30_000, () => childrenOf(pid).find(isWorker));
-    return await compare(pid, worker, join(dirname(ours), "circusctl"), String(endpoint));
+    return await compare(title, pid, worker, join(dirname(ours), "circusctl"), String(endpoint));
   } finally {
     await ended(agent);
   }
 }
 
-async function compare(pid: number, worker: number, circusctl: string, endpoint: string): Promise<string> {
+async function compare(
+  title: string,
+  pid: number,
+  worker: number,
+  circusctl: string,
+  endpoint: string,
+): Promise<string> {
   const outcomes = new Map<string, Outcome[]>();
   const notes: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -95,11 +129,7 @@ async function compare(pid: number, worker: number, circusctl: string, endpoint:
       cells: [(perSecond / 1e6).toFixed(1), ratio(perSecond, without), cpuMs.toFixed(2), memory.toFixed(0)],
     };
   });
-  const text = table(
-    `a worker that writes as fast as it can, and who follows it (${ROUNDS} rounds)`,
-    ["MB/s", "to nobody", "agent ms/MB", "agent MiB"],
-    rows,
-  );
+  const text = table(`${title} (${ROUNDS} rounds)`, ["MB/s", "to nobody", "agent ms/MB", "agent MiB"], rows);
   return `${text}\nnotices: ${notes.length}, such as "${notes.at(-1) ?? "none"}"`;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Captured output: numbered lines of four workers into files that rotate at 10 MB. Ours has to have every line once and
- * in order, or the bench fails; beside it `cat` of the same data, and circusd (Python) on a tenth of it.
- * `BENCH_LOG_MB`: how much, 1000 by default.
+ * in order, or the bench fails; beside it circusd (Python) and `cat` with the same data, each begun when the disk has
+ * nothing left to write. `BENCH_LOG_MB`: how much, 1000 by default.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -24,24 +24,26 @@ interface Outcome {
 }
 
 export async function benchLogs(dir: string, ours: string): Promise<string> {
-  const big = await data(join(dir, "big"), MEGABYTES);
+  const all = await data(dir, MEGABYTES);
   const rows: [string, Outcome][] = [];
   console.error("logs: ours");
-  const captured = await capture(big, [ours]);
-  const counts = readLogs(join(big.dir, "out.log"));
-  if (JSON.stringify(counts) !== JSON.stringify(big.lines)) {
-    throw new Error(`lines of workers: ${JSON.stringify(counts)} in place of ${JSON.stringify(big.lines)}`);
+  const captured = await capture(all, [ours]);
+  const counts = readLogs(join(dir, "out.log"));
+  if (JSON.stringify(counts) !== JSON.stringify(all.lines)) {
+    throw new Error(`lines of workers: ${JSON.stringify(counts)} in place of ${JSON.stringify(all.lines)}`);
   }
   rows.push(["ours", captured]);
-  for (const file of logFiles(join(big.dir, "out.log"))) rmSync(file);
+  for (const file of logFiles(join(dir, "out.log"))) rmSync(file);
   const python = pythonCircus("circusd");
   if (python !== null) {
     console.error("logs: circusd (Python)");
-    rows.push(["circusd (Python)", await capture(await data(join(dir, "small"), MEGABYTES / 10), python)]);
+    rows.push(["circusd (Python)", await capture(all, python)]);
+    for (const file of logFiles(join(dir, "out.log"))) rmSync(file, { force: true });
   }
+  execFileSync("sync");
   const start = performance.now();
-  execFileSync("sh", ["-c", "cat data.* > copy"], { cwd: big.dir });
-  rows.push(["cat", { perSecond: (big.bytes / (performance.now() - start)) * 1000, share: 1 }]);
+  execFileSync("sh", ["-c", "cat data.* > copy"], { cwd: dir });
+  rows.push(["cat", { perSecond: (all.bytes / (performance.now() - start)) * 1000, share: 1 }]);
   return table(
     `captured output, ${WORKERS} workers, ${MEGABYTES} MB of numbered lines, rotation at 10 MB`,
     ["MB/s", "written", "to ours"],
@@ -79,6 +81,7 @@ async function capture({ dir, bytes }: Data, [file = "", ...args]: readonly stri
       `stdout_stream.class = FileStream\nstdout_stream.filename = ${dir}/out.log\n` +
       "stdout_stream.max_bytes = 10000000\nstdout_stream.backup_count = 999\n",
   );
+  execFileSync("sync");
   const child = spawn(file, [...args, ini], { env: pythonEnv(), stdio: "ignore" });
   let first = 0;
   let last = 0;
