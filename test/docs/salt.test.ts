@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Agent, startAgent } from "../support/agent.ts";
+import { RealFleet } from "../support/fleet.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { projectRoot, run } from "../support/process.ts";
 import { runPython } from "../support/python.ts";
+import { waitFor } from "../support/wait.ts";
 
 const SALT = join(projectRoot, "deploy/salt");
 let agent: Agent;
@@ -30,15 +32,15 @@ const state = (name: string, watcher: string, more: object = {}): Call => [
   false,
 ];
 
-/** One after another. */
-async function salt(...calls: readonly Call[]): Promise<unknown[]> {
+const salt = (...calls: readonly Call[]): Promise<unknown[]> => saltWith({ endpoint: agent.endpoint }, calls);
+
+/** One after another. @param settings of the minion */
+async function saltWith(settings: Readonly<Record<string, string>>, calls: readonly Call[]): Promise<unknown[]> {
+  const all = Object.entries({ timeout: "20", ...settings }).map(([name, value]) => [`circus_cluster.${name}`, value]);
   const { code, stdout, stderr } = await runPython("salt_call.py", [], {
     input: calls.map((call) => `${JSON.stringify(call)}\n`).join(""),
     deadlineMs: 60_000,
-    env: {
-      PYTHONDONTWRITEBYTECODE: "1",
-      SALT_SETTINGS: JSON.stringify({ "circus_cluster.endpoint": agent.endpoint, "circus_cluster.timeout": 20 }),
-    },
+    env: { PYTHONDONTWRITEBYTECODE: "1", SALT_SETTINGS: JSON.stringify(Object.fromEntries(all)) },
   });
   expect([code, stderr]).toEqual([0, ""]);
   return stdout
@@ -91,6 +93,38 @@ describe("deploy/salt", () => {
       { result: true },
       { more: "active", web: "active" },
     ]);
+  });
+
+  it("fleet: statuses of the hosts that are meant, a rolling restart, and why one cannot be", async () => {
+    const names = ["web1", "web2"];
+    await using fleet = await RealFleet.start(names, {
+      ...{ isOnLoopback: true, starting: 2 },
+      sections: { "watcher:web": { cmd: "sleep 1000", "ready.min_uptime": "50ms" } },
+      labelsOf: (host) => `role:web, zone:${host === "web1" ? "a" : "b"}`,
+    });
+    const operator = { nats: fleet.server.url, creds: fleet.credentials("operator-admin") };
+    const ask = (name: string, more: object, ...args: string[]): Call => [
+      `circus_cluster.${name}`,
+      args,
+      { ...more },
+      false,
+    ];
+    const isWhole = async (): Promise<boolean> => {
+      const [hosts] = (await saltWith(operator, [ask("fleet_status", {})])) as [{ watchers: { healthy: number }[] }[]];
+      return hosts.length === 2 && hosts.every(({ watchers }) => watchers[0]?.healthy === 1);
+    };
+    await waitFor(isWhole, { what: "two whole hosts", deadlineMs: 60_000 });
+    const quick = { batch: 1, soak: "100ms" };
+    const [one, labelled, done, unknown] = await saltWith(operator, [
+      ask("fleet_status", { hosts: "web2" }),
+      ask("fleet_status", { where: "zone=a" }),
+      ask("fleet_restart", { where: "role=web", ...quick }, "web"),
+      ask("fleet_restart", { hosts: "web2", ...quick }, "nope"),
+    ]);
+    const hostOf = (host: string) => [{ host, presence: "online", watchers: [{ name: "web", state: "active" }] }];
+    expect([one, labelled]).toMatchObject([hostOf("web2"), hostOf("web1")]);
+    expect(done).toMatchObject({ state: "done", steps: names.map((host) => ({ host, state: "done" })) });
+    expect(unknown).toMatchObject({ error: expect.stringMatching(/nope/) as string });
   });
 
   it("the example names states that there are, and its circus.ini is good", async () => {

@@ -43,6 +43,8 @@ export interface FleetOptions {
   readonly httpPort?: number;
   /** Of circus.ini, beside `[fleet]` and the socket's address. @default the example's */
   readonly sections?: Sections | ((host: string) => Sections);
+  /** Labels of a host, as in `[fleet]`. @default none */
+  readonly labelsOf?: (host: string) => string;
   /** Names of controllers, each on a host of its own. @default one, where the operator is */
   readonly controllers?: readonly string[];
   /** State directory of a host's agent. @default one of its own */
@@ -222,7 +224,9 @@ export class RealFleet implements AsyncDisposable {
     await copyFile(source, appFile);
     const address = this.#network?.host(name).address ?? "127.0.0.1";
     const port = this.#network === null ? await freePort() : 8000;
-    const { sections: own } = this.#options;
+    const { sections: own, labelsOf } = this.#options;
+    const labels = labelsOf === undefined ? {} : { labels: labelsOf(name) };
+    const credentials = this.credentials(`agent-${name}`);
     const agent = await startAgent({
       cwd: directory,
       readyMs: 60_000,
@@ -230,7 +234,7 @@ export class RealFleet implements AsyncDisposable {
       ...this.#in(name),
       ...(this.#options.stateDirOf === undefined ? {} : { stateDir: this.#options.stateDirOf(name) }),
       sections: {
-        fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials: this.credentials(`agent-${name}`) },
+        fleet: { nats_url: this.server.url, fleet: "main", host: name, credentials, ...labels },
         ...((typeof own === "function" ? own(name) : own) ?? (await exampleSections())),
         "socket:myworker": { host: address, port },
       },
