@@ -50,10 +50,13 @@ export function placeProblem(path: string): string | null {
   const uid = process.geteuid?.() ?? 0;
   try {
     const real = realpathSync(path);
-    accessSync(dirname(real), constants.W_OK | constants.X_OK);
-    const owner = statSync(real).uid;
-    if (isReadOnly(real))
+    if (refusal(real, constants.W_OK) === "EROFS") {
       return `cannot replace ${path}: it is on a file system, or a mount of its own, that is read-only`;
+    }
+    if (refusal(dirname(real), constants.W_OK | constants.X_OK) !== null) {
+      return `cannot replace ${path}: circusd runs as uid ${uid}, which may not write to its directory`;
+    }
+    const owner = statSync(real).uid;
     if (uid === 0 || owner === uid) return null;
     return `cannot replace ${path}: it belongs to uid ${owner}, and circusd runs as uid ${uid}`;
   } catch (error) {
@@ -61,13 +64,13 @@ export function placeProblem(path: string): string | null {
   }
 }
 
-/** Its permissions are another matter: it is not written to. */
-function isReadOnly(real: string): boolean {
+/** The system's code where the access would be refused. Of the file itself only EROFS counts: it is not written to. */
+function refusal(path: string, access: number): string | null {
   try {
-    accessSync(real, constants.W_OK);
-    return false;
+    accessSync(path, access);
+    return null;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EROFS";
+    return error instanceof Error && "code" in error ? String(error.code) : reasonOf(error);
   }
 }
 
