@@ -58,7 +58,7 @@ export async function change(context: FleetContext): Promise<number> {
   const name = request.words[0];
   const isMeant = ({ reason }: HostOutcome): boolean =>
     scope?.kind === "hosts" || name === undefined || reason !== `program ${name} not found`;
-  const { id, outcomes: all } = await client.direct(hosts, command.name, properties, io.now(), {
+  const { id, outcomes: all } = await client.agents.direct(hosts, command.name, properties, io.now(), {
     firstMs: settings.timeoutMs,
     resultMs: RESULT_MS,
     onOutcome: (outcome) => {

@@ -90,7 +90,7 @@ async function tell(
   for (let at = 0; at < hosts.length; at += AT_A_TIME) {
     const some = hosts.slice(at, at + AT_A_TIME);
     const times = { firstMs: settings.timeoutMs, resultMs: settings.timeoutMs };
-    outcomes.push(...(await client.direct(some, command, properties, io.now(), times)).outcomes);
+    outcomes.push(...(await client.agents.direct(some, command, properties, io.now(), times)).outcomes);
   }
   return outcomes;
 }

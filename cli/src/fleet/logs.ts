@@ -11,7 +11,7 @@ export async function logs(context: FleetContext): Promise<number> {
   const sources = hosts.map((host) => ({
     host,
     ask: (command: string, properties: object, waitMs: number) =>
-      client.ask(host, command, properties, io.now(), settings.timeoutMs + waitMs),
+      client.agents.ask(host, command, properties, io.now(), settings.timeoutMs + waitMs),
   }));
   const around = { io, settings, onFirstSilence: () => null, lost: client.closed };
   const exit = await showLogs(sources, options, around);

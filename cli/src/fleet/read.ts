@@ -30,19 +30,20 @@ async function ask(
   try {
     const options = { firstMs: settings.timeoutMs, resultMs: settings.timeoutMs };
     if (settings.scope?.kind === "all" && command.isBroadcast) {
-      return {
-        outcomes: await client.askAll(command.name, properties, io.now(), { ...options, watcher }),
-        isComplete: true,
-      };
+      const asked =
+        watcher === null ? client.query("hosts", { hosts: null }) : client.query("status", { hosts: null, watcher });
+      const known = asked.then(({ result }) => result.hosts);
+      const outcomes = await client.agents.askAll(known, command.name, properties, io.now(), options);
+      return { outcomes, isComplete: true };
     }
     const isNamed = settings.scope?.kind === "hosts" || watcher === null;
     const hosts = isNamed ? await targetHosts(context) : await hostsWith(context, watcher);
-    const { outcomes } = await client.direct(hosts, command.name, properties, io.now(), options);
+    const { outcomes } = await client.agents.direct(hosts, command.name, properties, io.now(), options);
     return { outcomes, isComplete: true };
   } catch (error) {
     const isLost = error instanceof FleetError && error.exit === EXIT.unreachable;
     if (!isLost || settings.scope?.kind !== "all" || client.role !== "operator") throw error;
-    const answers = await client.broadcast(command.name, properties, io.now());
+    const answers = await client.agents.broadcast(command.name, properties, io.now());
     if (answers.length === 0) throw error;
     warn(io, `${error.message}; asked whoever hears: hosts that are silent are not shown`);
     const outcomes = answers.map(({ host, answer }) => {

@@ -64,7 +64,7 @@ async function fromAgents(
   { io, client, settings }: FleetContext,
   watcher: string | null,
 ): Promise<FleetAnswers["status"]> {
-  const answers = await client.broadcast("snapshot", {}, io.now());
+  const answers = await client.agents.broadcast("snapshot", {}, io.now());
   const { scope } = settings;
   const hosts: HostStatus[] = [];
   for (const { host, answer } of answers) {

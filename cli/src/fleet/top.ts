@@ -115,7 +115,7 @@ class FleetFeed {
     const { client, io } = this.#context;
     const usages = new Map<string, HostUsage>();
     const one = async (host: HostName): Promise<void> => {
-      const answer = await client.ask(host, USAGE.name, {}, io.now(), this.#waitMs);
+      const answer = await client.agents.ask(host, USAGE.name, {}, io.now(), this.#waitMs);
       const usage = answer.kind === "reply" ? usageIn(answer.reply) : null;
       if (usage !== null) usages.set(host, usage);
     };
@@ -126,7 +126,7 @@ class FleetFeed {
   async #whoHears(): Promise<Usages> {
     const { client, io } = this.#context;
     const usages = new Map<string, HostUsage>();
-    for (const { host, answer } of await client.broadcast(USAGE.name, {}, io.now())) {
+    for (const { host, answer } of await client.agents.broadcast(USAGE.name, {}, io.now())) {
       const usage = usageIn(answer.reply);
       if (usage !== null) usages.set(host, usage);
     }
