@@ -60,6 +60,11 @@ export const FLEET: readonly Verb[] = [
     options: [...windowOptions("7d"), CSV],
     examples: ["--all uptime myworker --since 30d", "uptime --csv"],
   }),
+  ofFleet("usage", "CPU and memory over time: of each watcher, or of one on each host", {
+    args: [{ property: "watcher", required: false }],
+    options: [...windowOptions("24h"), { name: "limit", value: "N", doc: "rows at most, those that use most [50]" }],
+    examples: ["--all usage", "--where role=web usage myworker --since 7d"],
+  }),
   ofFleet(
     "config diff",
     "What a configuration file would change on each host; hosts with the same difference are shown together",

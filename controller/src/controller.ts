@@ -50,6 +50,7 @@ import type { Stores } from "./store/database.ts";
 import { lastSeq } from "./store/queries/last-seq.ts";
 import { rolloutCounts } from "./store/queries/rollout-counts.ts";
 import { rememberPicture } from "./store/remember.ts";
+import { UsageRunner } from "./usage/runner.ts";
 import { Vitals } from "./vitals.ts";
 
 const CLOSE_MS = 2000;
@@ -76,6 +77,7 @@ export class Controller implements AsyncDisposable {
   readonly #election: Election | null;
   readonly #housekeeping: Housekeeping;
   readonly #vitals: Vitals;
+  readonly #usage: UsageRunner;
   readonly #notifier: Notifier;
   /** Ends the service over HTTP; null: there is none. */
   readonly #httpService: Disposable | null;
@@ -178,11 +180,16 @@ export class Controller implements AsyncDisposable {
         this.#keeper.events(events);
       },
     });
-    this.#housekeeping = new Housekeeping({ stores, keep: config.keep, firstPruneMs: timings.firstPruneMs, log });
+    this.#usage = new UsageRunner(stores.usage, log);
+    this.#housekeeping = new Housekeeping({
+      ...{ stores, usage: this.#usage.store, keep: config.keep, firstPruneMs: timings.firstPruneMs, log },
+    });
     this.#vitals = new Vitals({ connection, stores, stateDir: config.stateDir, consumer: this.#consumer });
     const health = () => ({ ...this.#vitals.health, controllers: this.#signs.controllers });
     const refusal = (): string | null => this.#refusal();
-    const answers = new Answers({ view, rollouts: this.#rollouts, health, refusal, leader: () => this.#leader });
+    const answers = new Answers({
+      ...{ view, rollouts: this.#rollouts, usage: this.#usage, health, refusal, leader: () => this.#leader },
+    });
     this.#door = new NatsDoor({ connection, subjects, controller: name, answers, log });
     this.#duty = new Duty({
       stores,
@@ -302,7 +309,9 @@ export class Controller implements AsyncDisposable {
     };
     this.#connection.subscribe(all.heartbeats(), (message) => {
       const from = host(message.subject);
-      if (from !== null) this.#presence.beat(from, message.json());
+      if (from === null) return;
+      const value = message.json();
+      if (!this.#usage.take(from, value)) this.#presence.beat(from, value);
     });
     this.#connection.subscribe(all.snapshots(), (message) => {
       const from = host(message.subject);
@@ -414,6 +423,7 @@ export class Controller implements AsyncDisposable {
     await this.#election?.[Symbol.asyncDispose]();
     await this.#housekeeping[Symbol.asyncDispose]();
     await this.#consumer[Symbol.asyncDispose]();
+    await this.#usage[Symbol.asyncDispose]();
     this.#presence[Symbol.dispose]();
     await this.#connection.close(CLOSE_MS);
   }

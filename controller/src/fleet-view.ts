@@ -65,6 +65,12 @@ export interface FleetTotals {
 /** With more hosts than this to be looked up, one question for all is cheaper. */
 const ASKED_ONE_BY_ONE_MAX = 50;
 
+/** What all questions about the past name; of those with a window, that. */
+type PastQuery = HostFilter & { readonly watcher: string | null } & (
+    | { readonly since: number; readonly until: number }
+    | { readonly at: number }
+  );
+
 type WatcherStatus = HostStatus["watchers"][number];
 
 const NEVER: PresenceView = {
@@ -116,32 +122,43 @@ export class FleetView {
 
   /** @throws CircusError where a host or the watcher is not known, or the window is empty */
   history(query: HistoryQuery): FleetAnswers["history"] {
-    this.#checkHistory(query);
-    checkWindow(query);
+    this.check(query);
     const { rows, isTruncated: truncated } = history(this.#parts.db, query);
     return { rows, gaps: gaps(this.#parts.db, query.hosts), truncated };
   }
 
   /** @throws CircusError where a host or the watcher is not known */
   historyAt(query: HistoryAtQuery): FleetAnswers["history-at"] {
-    this.#checkHistory(query);
+    this.check(query);
     return { at: query.at, rows: historyAt(this.#parts.db, query), gaps: gaps(this.#parts.db, query.hosts) };
   }
 
   /** @throws CircusError where a host or the watcher is not known, or the window is empty */
   events(query: EventsQuery): FleetAnswers["events"] {
-    this.#checkHistory({ ...query, hosts: query.hosts?.filter((host) => host !== FLEET) ?? null });
-    checkWindow(query);
+    this.check({ ...query, hosts: query.hosts?.filter((host) => host !== FLEET) ?? null });
     const { rows, isTruncated: truncated } = events(this.#parts.db, query);
     return { rows, gaps: gaps(this.#parts.db, query.hosts), truncated };
   }
 
   /** @throws CircusError where a host or the watcher is not known, or the window is empty */
   uptime(query: UptimeQuery): FleetAnswers["uptime"] {
-    this.#checkHistory(query);
-    checkWindow(query);
+    this.check(query);
     const { since, until } = query;
     return { since, until, rows: uptime(this.#parts.db, query, Date.now()), gaps: gaps(this.#parts.db, query.hosts) };
+  }
+
+  /** @throws CircusError where a host or the watcher is not known, or the window is empty */
+  check({ hosts, watcher, ...window }: PastQuery): void {
+    const { unknownHosts } = this.#chosen({ hosts });
+    if (unknownHosts.length > 0) {
+      throw new CircusError("not-found", noHost(this.#parts.fleet, unknownHosts, this.#known()));
+    }
+    if (watcher !== null && !isWatcherKnown(this.#parts.db, watcher, hosts)) {
+      throw new CircusError("not-found", noWatcher(watcher, hosts));
+    }
+    if ("since" in window && window.since >= window.until) {
+      throw new CircusError("message", "the window ends before it begins");
+    }
   }
 
   /** For a plan: every host, with the state of one watcher, or of all as one. */
@@ -210,15 +227,6 @@ export class FleetView {
     return { hosts: chosen, unknownHosts };
   }
 
-  #checkHistory({ hosts, watcher }: HostFilter & { readonly watcher: string | null }): void {
-    const { unknownHosts } = this.#chosen({ hosts });
-    if (unknownHosts.length > 0) {
-      throw new CircusError("not-found", noHost(this.#parts.fleet, unknownHosts, this.#known()));
-    }
-    if (watcher === null || isWatcherKnown(this.#parts.db, watcher, hosts)) return;
-    throw new CircusError("not-found", noWatcher(watcher, hosts));
-  }
-
   #statusOf(host: string, current: readonly CurrentRow[]): HostStatus {
     const { presence, heardWallMs } = this.#presenceOf(host);
     const live = this.#shownLive(host);
@@ -267,10 +275,6 @@ function pastState(watcher: string, rows: readonly CurrentRow[]): PlanHost["stat
 
 function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
   return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
-}
-
-function checkWindow({ since, until }: { readonly since: number; readonly until: number }): void {
-  if (since >= until) throw new CircusError("message", "the window ends before it begins");
 }
 
 function age(heardWallMs: number | null): number | null {

@@ -4,6 +4,8 @@ import type { Database } from "better-sqlite3";
 import type { Stores } from "./store/database.ts";
 import { type Keep, prune } from "./store/retention.ts";
 import { foldBack } from "./store/wal.ts";
+import { pruneUsage } from "./usage/roll-up.ts";
+import type { UsageStore } from "./usage/store.ts";
 
 const PRUNE_MS = 3_600_000;
 const FIRST_PRUNE_MS = 60_000;
@@ -13,6 +15,7 @@ const STEP_PAUSE_MS = 20;
 
 export interface HousekeepingParts {
   readonly stores: Stores;
+  readonly usage: UsageStore;
   readonly keep: Keep;
   /** Until the first pruning, where not the usual minute. */
   readonly firstPruneMs: Millis | null;
@@ -28,11 +31,11 @@ export class Housekeeping implements AsyncDisposable {
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
-    const { events, rollouts } = parts.stores;
+    const { events, rollouts, usage } = parts.stores;
     this.#timers = [
       setTimeout(() => this.#startPruning(), parts.firstPruneMs ?? FIRST_PRUNE_MS),
       setInterval(() => this.#startPruning(), PRUNE_MS),
-      setInterval(() => this.#lookAtLogs([events, rollouts]), WAL_MS),
+      setInterval(() => this.#lookAtLogs([events, rollouts, usage]), WAL_MS),
     ];
   }
 
@@ -49,20 +52,24 @@ export class Housekeeping implements AsyncDisposable {
   }
 
   async #prune(): Promise<void> {
-    const { stores, keep, log } = this.#parts;
+    const { stores, usage, keep, log } = this.#parts;
     try {
-      const steps = prune(stores.events, keep, Date.now());
-      for (let step = steps.next(); ; step = steps.next()) {
-        if (step.done === true) {
-          const { days, intervals } = step.value;
-          if (days.length > 0) log.info("old days were dropped", { days: days.join(" "), intervals });
-          return;
-        }
-        if (this.#isStopping) return;
-        await new Promise((resolve) => setTimeout(resolve, STEP_PAUSE_MS));
-      }
+      const done = await this.#inSteps(prune(stores.events, keep, Date.now()));
+      if (done === null) return;
+      const { days, intervals } = done;
+      if (days.length > 0) log.info("old days were dropped", { days: days.join(" "), intervals });
+      await this.#inSteps(pruneUsage(usage, keep.ageMs, Date.now()));
     } catch (error) {
       log.error("old days cannot be dropped; trying again in an hour", { reason: reasonOf(error) });
+    }
+  }
+
+  /** Null: this stops meanwhile. */
+  async #inSteps<T>(steps: Generator<void, T>): Promise<T | null> {
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      if (this.#isStopping) return null;
+      await new Promise((resolve) => setTimeout(resolve, STEP_PAUSE_MS));
     }
   }
 

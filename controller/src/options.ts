@@ -26,7 +26,7 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
                              $XDG_STATE_HOME for other users than root)
                 name         of this controller (of the credentials, or of this machine)
                 tls_ca, tls_cert, tls_key
-                keep         drop events and intervals older than this (30d), or forever
+                keep         drop events, intervals and usage older than this (30d), or forever
                 keep_size    drop the oldest days while the event database holds more, e.g. 10G
                 replicas     NATS servers of a cluster that keep events and lock: 1, 3 or 5
                 http         HOST:PORT of the HTTP API and /metrics (off)
@@ -45,8 +45,8 @@ Follows a fleet over NATS, keeps its history in SQLite, answers questions and ru
   --help      show this and exit
   --version   show the version and exit
 
-  check       settings, credentials and both databases, whether or not a controller runs
-  backup      copies both databases into a new directory DIR, also while a controller runs
+  check       settings, credentials and databases, whether or not a controller runs
+  backup      copies the databases into a new directory DIR, also while a controller runs
   prune       drops old days now, by keep and keep_size or by what is given here
   rebuild     makes the event database anew from the stream; no controller may run on it
   token       makes a token for the HTTP API, keeps its hash in http_tokens, and prints it, this once:

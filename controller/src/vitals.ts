@@ -35,8 +35,8 @@ export class Vitals implements Disposable {
   get health(): ControllerHealth {
     const { stores, stateDir, consumer } = this.#parts;
     const { bavail, bsize, blocks } = statfsSync(stateDir);
-    const usedBytes = [stores.events.name, stores.rollouts.name]
-      .map((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) + walBytes(file))
+    const usedBytes = [stores.events, stores.rollouts, stores.usage]
+      .map(({ name: file }) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) + walBytes(file))
       .reduce((sum, bytes) => sum + bytes, 0);
     const stream = this.#stream;
     return {

@@ -34,5 +34,6 @@ export * from "./snapshot.ts";
 export * from "./subjects.ts";
 export * from "./time.ts";
 export * from "./topics.ts";
+export * from "./usage.ts";
 export * from "./version.ts";
 export * from "./words.ts";

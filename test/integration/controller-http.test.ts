@@ -199,6 +199,8 @@ describe("the HTTP door", () => {
       ["events", { ...events(null), actor: "alice" }],
       ["uptime", { hosts: ["web1"], watcher: "web", ...window }],
       ["uptime", { ...all, ...window }],
+      ["usage", { ...all, ...window, by: "host", points: 10, limit: 10 }],
+      ["usage", { hosts: ["web1"], watcher: "web", ...window, by: "none", points: 0, limit: 10 }],
       ["doctor", {}],
       ["rollout-list", { limit: 10 }],
       ["rollout-list", { limit: 1001 }],
@@ -222,7 +224,7 @@ describe("the HTTP door", () => {
         expect(overHttp.body).toEqual({ error: { code: overNats.code, reason: overNats.reason } });
       }
     }
-    expect(refused).toBe(6);
+    expect(refused).toBe(7);
 
     const changes: readonly (readonly [keyof typeof FLEET_CONTROLS, object])[] = [
       ["rollout-plan", request],

@@ -1,6 +1,6 @@
 /** `circus-controller check | backup | prune | rebuild`: real programs, files and a real nats-server. */
 import { chmod, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { EVENTS_STREAM } from "@circus-cluster/proto";
+import { EVENTS_STREAM, type UsageAnswer } from "@circus-cluster/proto";
 import Sqlite from "better-sqlite3";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
@@ -93,6 +93,15 @@ function addOldDay(file: string, day: string, rows: number): void {
 const names = async (path: string): Promise<string[]> =>
   (await readdir(path)).filter((name) => !/-(wal|shm)$/.test(name)).sort();
 
+/** Of web on all hosts, in the last hour. */
+async function usage(): Promise<UsageAnswer["total"]> {
+  await using asker = await Asker.connect(server);
+  const now = Date.now();
+  const window = { since: now - 3_600_000, until: now + 1000, points: 60, limit: 10 };
+  const query = { hosts: null, watcher: "web", by: "none", ...window };
+  return (await asker.ask<UsageAnswer>("q", "usage", query)).total;
+}
+
 const days = async (): Promise<string> => (await check()).of("events.db").replace(/.*?(\d+ days? of events).*/, "$1");
 
 describe("circus-controller check", () => {
@@ -107,12 +116,13 @@ describe("circus-controller check", () => {
     expect(running.of("state_dir")).toMatch(/in use by a running controller$/);
     expect(running.of("events.db")).toMatch(/^ok: schema \d+, position \d+ of stream 1, 1 day of events, no gaps, /);
     expect(running.of("rollouts.db")).toMatch(/^ok: schema \d+, 0 rollouts, 0 running, /);
+    expect(running.of("usage.db")).toMatch(/^ok: schema \d+, 0 hosts, nothing yet, /);
     await stopController();
     const stopped = await check();
     expect(stopped.of("state_dir")).toMatch(/no controller runs on it$/);
     const text = await operate("check", ini);
     expect(text.stdout.split("\n")[0]).toBe(`ok       settings     ${ini}: ctl1 of fleet main`);
-    expect(await names(state)).toEqual(["events.db", "lock", "rollouts.db"]);
+    expect(await names(state)).toEqual(["events.db", "lock", "rollouts.db", "usage.db"]);
   });
 
   it("finds damage, a newer schema, open doors and bad settings; each line says what to do", async () => {
@@ -144,10 +154,10 @@ describe("circus-controller backup", () => {
     const made = await operate("backup", ini, target);
     expect(made).toMatchObject({ code: 0, stderr: "" });
     expect(made.stdout).toMatch(
-      /events\.db: schema \d+, position \d+, read back and found whole\n.*rollouts\.db: schema \d+, read back/,
+      /events\.db: schema \d+, position \d+, read back and found whole\n.*rollouts\.db: schema \d+, read back.*\n.*usage\.db: schema \d+, read back/,
     );
     expect(storedEvents(target).byHost.get("web1")).toBe(20);
-    expect(await names(target)).toEqual(["events.db", "rollouts.db"]);
+    expect(await names(target)).toEqual(["events.db", "rollouts.db", "usage.db"]);
     const again = await operate("backup", ini, target);
     expect(again).toMatchObject({
       code: 1,
@@ -210,8 +220,12 @@ describe("circus-controller prune", () => {
 });
 
 describe("circus-controller rebuild", () => {
-  it("refuses beside a running controller, then makes the same database from the stream", async () => {
-    await withEvents(40);
+  it("refuses beside a running controller, then makes the same database from the stream; usage stays", async () => {
+    const web1 = await withEvents(40);
+    const report = { v: 1, kind: "usage", span: 10_000, watchers: [["web", 2500, 5_242_880, 2]] };
+    web1.connection.publish(subjects.heartbeat(web1.host), report);
+    await waitFor(async () => (await usage()).now !== null, { what: "the report" });
+    expect((await usage()).now).toMatchObject({ cpu: 25, rss: 5_242_880, processes: 2 });
     expect(await operate("rebuild", ini)).toMatchObject({
       code: 1,
       stderr: `circus-controller: state directory ${state} is in use by another controller\n`,
@@ -226,8 +240,10 @@ describe("circus-controller rebuild", () => {
     const after = storedEvents(state);
     expect(after.total).toBe(before.total);
     expect(after.byHost).toEqual(before.byHost);
-    expect(await names(state)).toEqual(["events.db", "lock", "rollouts.db"]);
+    expect(await names(state)).toEqual(["events.db", "lock", "rollouts.db", "usage.db"]);
+    expect((await check()).of("usage.db")).toMatch(/^ok: schema \d+, 1 host, since 20/);
     controller = await startController(ini);
+    expect(await usage()).toMatchObject({ now: null, topCpu: { host: "web1", value: 25 } });
     await agent!.emit("watcher_updated", "web");
     await waitFor(() => storedEvents(state).byHost.get("web1") === 41, { what: "the next event" });
   });

@@ -511,6 +511,7 @@ describe("the agent's side of the fleet", () => {
       stateDir: dir.path,
       dispatch: ({ command }) => Promise.resolve({ status: "ok", time: 1, command }),
       snapshot: () => picture,
+      usage: () => Promise.resolve({ at: performance.now(), usages: new Map() }),
       outbox,
       bus: { emit: (draft) => outbox.append(draft), publish: () => undefined },
       log,

@@ -252,7 +252,7 @@ export function fakeAgent(watchers: readonly FakeWatcher[]): FakeAgent {
     restartMany: (some) => called(`restartMany ${names(some)}`),
     reloadAll: (_cause, options) => called(`reloadAll ${JSON.stringify(options)}`),
     streamProblem: () => null,
-    usage: () => Promise.resolve({ at: 7, usages: new Map([["web", { cpuS: 1.5, rssBytes: 4096 }]]) }),
+    usage: () => Promise.resolve({ at: 7, usages: new Map([["web", { cpuS: 1.5, rssBytes: 4096, processes: 1 }]]) }),
     logs: new Outputs(
       { emit: () => 0 },
       makeLogger(() => undefined),

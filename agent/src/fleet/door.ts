@@ -15,6 +15,7 @@ import {
   parseHostName,
   reasonOf,
   Subjects,
+  type UsageReport,
   VERSION,
 } from "@circus-cluster/proto";
 import {
@@ -30,9 +31,11 @@ import type { FleetConfig } from "../config/types.ts";
 import { NatsDoor } from "../doors/nats.ts";
 import type { EventBus } from "../events/api.ts";
 import type { Outbox } from "../events/outbox.ts";
+import type { Look } from "../stats/usage-look.ts";
 import { Claim, type Rival } from "./claim.ts";
 import { Complaints } from "./complaints.ts";
 import { agentCredentials } from "./credentials.ts";
+import { UsageReporter } from "./usage-reporter.ts";
 
 const JITTER = 0.1;
 /** A snapshot follows a (re)connect within this, spread so that a fleet does not send them all at once. */
@@ -52,6 +55,8 @@ export interface FleetDoorOptions {
   readonly dispatch: Dispatch;
   /** Its epoch, seq and time are filled in here. */
   readonly snapshot: () => HostSnapshot;
+  /** What the watchers use, asked about once a minute. */
+  readonly usage: () => Promise<Look>;
   readonly outbox: Outbox;
   readonly bus: EventBus;
   readonly log: Logger;
@@ -90,6 +95,7 @@ class Door implements FleetDoor {
   readonly #complaints: Complaints;
   /** Not cleared by a reconnect, after which they ask again. */
   readonly #rivals: Complaints;
+  readonly #reporter: UsageReporter;
   readonly #stop = new AbortController();
   /** Between two heartbeats. */
   #intervalMs: number;
@@ -112,6 +118,8 @@ class Door implements FleetDoor {
     this.#commands = new NatsDoor({ ...options, subjects: this.#subjects, host, answers, pace });
     this.#complaints = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
     this.#rivals = new Complaints(COMPLAIN_MS, () => options.clock.monotonic());
+    const report = (usage: UsageReport): void => this.#publish(this.#subjects.heartbeat(this.#host), usage);
+    this.#reporter = new UsageReporter(options.usage, report);
     this.#loop = this.#run();
   }
 
@@ -129,8 +137,7 @@ class Door implements FleetDoor {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#beat);
-    clearTimeout(this.#picture);
+    this.#silence();
     const connection = this.#connection;
     if (connection?.isConnected === true && this.#isServing) {
       await this.#drain(connection);
@@ -167,8 +174,7 @@ class Door implements FleetDoor {
         outbox.detach();
         this.#isServing = false;
         this.#connection = null;
-        clearTimeout(this.#beat);
-        clearTimeout(this.#picture);
+        this.#silence();
       }
     }
   }
@@ -243,8 +249,7 @@ class Door implements FleetDoor {
         return;
       case "disconnected":
         outbox.disconnected();
-        clearTimeout(this.#beat);
-        clearTimeout(this.#picture);
+        this.#silence();
         if (this.#isServing && !this.#stop.signal.aborted) {
           log.warning("disconnected from the fleet; trying again", { reason: status.reason ?? undefined });
         }
@@ -269,11 +274,19 @@ class Door implements FleetDoor {
     if (this.#complaints.isNews(`${text} ${reason}`)) this.#options.log.warning(text, { reason });
   }
 
+  /** Nothing is sent by the clock any more. */
+  #silence(): void {
+    clearTimeout(this.#beat);
+    clearTimeout(this.#picture);
+    this.#reporter.stop();
+  }
+
   /** After a connect or reconnect: everybody may have forgotten us. */
   #isBack(): void {
     this.#sendHeartbeat(false);
     clearTimeout(this.#picture);
     this.#picture = setTimeout(() => this.#sendSnapshot(), Math.random() * SNAPSHOT_MS);
+    this.#reporter.start();
   }
 
   /** A controller wants it so. The next beat goes at once and says it: nobody waits for one that comes later. */

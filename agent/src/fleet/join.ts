@@ -19,5 +19,6 @@ export async function joinFleet(
   const { startFleetDoor } = await import("./door.ts");
   const { outbox, stateDir } = place;
   const { bus, log } = agent;
-  return startFleetDoor({ config, stateDir, dispatch, snapshot: () => agent.snapshot(), outbox, bus, log, clock });
+  const [snapshot, usage] = [() => agent.snapshot(), () => agent.usage()];
+  return startFleetDoor({ config, stateDir, dispatch, snapshot, usage, outbox, bus, log, clock });
 }

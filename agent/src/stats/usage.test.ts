@@ -30,11 +30,13 @@ describe("UsageMeter", () => {
     const before = (await meter.read([{ name: "web", pids: [first.pid] }])).get("web")!;
     expect(before.cpuS).toBeGreaterThanOrEqual(0.28);
     expect(before.rssBytes).toBeGreaterThan(10_000_000);
+    expect(before.processes).toBe(1);
     first.kill("SIGKILL");
     await once(first, "exit");
     expect((await meter.read([{ name: "web", pids: [first.pid] }])).get("web")).toEqual({
       cpuS: before.cpuS,
       rssBytes: 0,
+      processes: 0,
     });
     const second = start(busy(200));
     await once(second.stdout!, "data");
@@ -55,6 +57,6 @@ describe("UsageMeter", () => {
     parent.kill("SIGTERM");
     await once(parent, "exit");
     expect(await meter.read([])).toEqual(new Map());
-    expect((await meter.read([{ name: "web", pids: [] }])).get("web")).toEqual({ cpuS: 0, rssBytes: 0 });
+    expect((await meter.read([{ name: "web", pids: [] }])).get("web")).toEqual({ cpuS: 0, rssBytes: 0, processes: 0 });
   });
 });

@@ -13,6 +13,8 @@ export interface Usage {
   /** Of all processes that were seen, the ended ones up to their last look: it never falls. */
   readonly cpuS: number;
   readonly rssBytes: number;
+  /** That were there, without children. */
+  readonly processes: number;
 }
 
 interface Seen {
@@ -33,12 +35,14 @@ export class UsageMeter {
     let looked = 0;
     for (const { name, pids } of watchers) {
       let rssBytes = 0;
+      let processes = 0;
       let ticks = this.#ticks.get(name) ?? 0;
       for (const pid of pids) {
         if (++looked % PER_TURN === 0) await turn();
         for (const one of [pid, ...childrenOf(pid)]) {
           const stat = parseStat(readProc(`/proc/${one}/stat`));
           if (stat === null) continue;
+          if (one === pid) processes++;
           rssBytes += parseStatus(readProc(`/proc/${one}/status`))?.rssBytes ?? 0;
           const now = { startTicks: stat.startTicks, ticks: stat.utime + stat.stime };
           const before = this.#seen.get(one);
@@ -47,7 +51,7 @@ export class UsageMeter {
         }
       }
       this.#ticks.set(name, ticks);
-      usages.set(name, { cpuS: ticks / TICKS_PER_S, rssBytes });
+      usages.set(name, { cpuS: ticks / TICKS_PER_S, rssBytes, processes });
     }
     this.#seen = seen;
     for (const name of this.#ticks.keys()) if (!usages.has(name)) this.#ticks.delete(name);

@@ -27,6 +27,7 @@ import { changeMany, checkChange } from "./rollout-change.ts";
 import { status } from "./status.ts";
 import { top } from "./top.ts";
 import { uptime } from "./uptime.ts";
+import { usage } from "./usage.ts";
 
 type Work = (context: FleetContext) => Promise<number>;
 
@@ -35,6 +36,7 @@ const OWN: Readonly<Record<string, Work>> = {
   history,
   events,
   uptime,
+  usage,
   logs,
   top,
   "config diff": configDiff,

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ASCII_LEVELS, BLOCKS, linesOf, plainLinesOf } from "./draw.ts";
+import { linesOf, plainLinesOf } from "./draw.ts";
 import { initialTop, type Size, type TopState, transition } from "./model.ts";
 import { type Picture, pictureOf } from "./picture.ts";
-import { age, sparkline } from "./pieces.ts";
+import { ASCII_LEVELS, age, BLOCKS, sparkline } from "./pieces.ts";
 import { keysOf } from "./screen.ts";
 
 const around = { endpoint: "tcp://127.0.0.1:5555", everyMs: 2000, levels: ASCII_LEVELS };
@@ -118,6 +118,7 @@ it("a sparkline goes up to its own highest, but noise stays flat", () => {
   expect(sparkline([0, 50, 100], 2, BLOCKS)).toBe("▅█");
   expect(sparkline([0, 0.5, 1], 10, BLOCKS)).toBe("▁▁▁");
   expect(sparkline([1, 2], 0, BLOCKS)).toBe("");
+  expect(sparkline([0, null, 100], 10, BLOCKS)).toBe("▁ █");
 });
 
 it.each([

@@ -28,10 +28,6 @@ export interface Surroundings {
   readonly levels: string;
 }
 
-/** For terminals with and without Unicode. */
-export const BLOCKS = "▁▂▃▄▅▆▇█";
-export const ASCII_LEVELS = "_.-:=+*#";
-
 interface ColumnSpec {
   readonly title: string;
   readonly width: number;

@@ -5,9 +5,10 @@ import { reach } from "../clients/reach.ts";
 import { hasColour, type Io } from "../io.ts";
 import { timeoutText } from "../local.ts";
 import type { Settings } from "../settings.ts";
-import { ASCII_LEVELS, BLOCKS, linesOf, plainLinesOf, type Surroundings } from "./draw.ts";
+import { linesOf, plainLinesOf, type Surroundings } from "./draw.ts";
 import { Feed, type Trouble } from "./feed.ts";
 import { initialTop, type TopEffect, type TopInput, transition } from "./model.ts";
+import { levelsOf } from "./pieces.ts";
 import { runScreen } from "./run-screen.ts";
 import { countOption, everyOption, isScreen, PLAIN_COLUMNS, repeat, sleep } from "./settings.ts";
 
@@ -27,7 +28,7 @@ interface Looking {
 export async function runTop({ options }: Request, settings: Settings, io: Io): Promise<number> {
   const everyMs = everyOption(options);
   const count = countOption(options["count"]);
-  const levels = isUnicode(io.env) ? BLOCKS : ASCII_LEVELS;
+  const levels = levelsOf(io.env);
   const way = await reach(settings.endpoint, settings, io.isInTty);
   if (way.kind === "failed") {
     io.err(`circusctl: ${way.reason}\n`);
@@ -42,11 +43,6 @@ export async function runTop({ options }: Request, settings: Settings, io: Io): 
   } finally {
     way.close();
   }
-}
-
-function isUnicode(env: Io["env"]): boolean {
-  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find((value) => value !== undefined && value !== "");
-  return /utf-?8/i.test(locale ?? "");
 }
 
 /** Pictures one below the other, until so many were shown, nobody reads them, or somebody interrupts. */

@@ -33,13 +33,23 @@ export function scrolled(body: readonly Line[], room: number): readonly Line[] {
   return [title ?? [], ...rest.slice(from, from + space)].slice(0, room);
 }
 
-/** The newest on the right. */
-export function sparkline(values: readonly number[], width: number, levels: string): string {
+/** Of a sparkline, for terminals with and without Unicode. */
+export const BLOCKS = "▁▂▃▄▅▆▇█";
+export const ASCII_LEVELS = "_.-:=+*#";
+
+/** What the terminal can show. */
+export function levelsOf(env: Readonly<Record<string, string | undefined>>): string {
+  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find((value) => value !== undefined && value !== "");
+  return /utf-?8/i.test(locale ?? "") ? BLOCKS : ASCII_LEVELS;
+}
+
+/** The newest on the right; what is not known is blank. */
+export function sparkline(values: readonly (number | null)[], width: number, levels: string): string {
   const steps = Array.from(levels);
   const shown = width === 0 ? [] : values.slice(-width);
-  const peak = Math.max(PEAK_MIN, ...shown);
-  const bar = (value: number): string =>
-    steps[Math.min(steps.length - 1, Math.floor((value / peak) * steps.length))] ?? "";
+  const peak = shown.reduce<number>((most, value) => Math.max(most, value ?? 0), PEAK_MIN);
+  const bar = (value: number | null): string =>
+    value === null ? " " : (steps[Math.min(steps.length - 1, Math.floor((value / peak) * steps.length))] ?? "");
   return shown.map(bar).join("");
 }
 

@@ -13,10 +13,12 @@ import {
 import type { FleetView } from "../fleet-view.ts";
 import { type Attributable, attribute } from "../rollout/attribution.ts";
 import type { Rollouts } from "../rollout/rollouts.ts";
+import { type UsageSource, usageAnswer } from "../usage/answer.ts";
 
 export interface AnswerParts {
-  readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt" | "events" | "uptime">;
+  readonly view: Pick<FleetView, "status" | "hosts" | "history" | "historyAt" | "events" | "uptime" | "check">;
   readonly rollouts: Pick<Rollouts, "plan" | "start" | "decide" | "list" | "show" | "starter" | "isController">;
+  readonly usage: UsageSource;
   /** Who leads, where it is not this controller; null: it is. */
   readonly refusal: () => string | null;
   /** Name of the controller that leads; null: none is known to. */
@@ -57,7 +59,7 @@ export class Answers {
 
   readonly #refusal: AnswerParts["refusal"];
 
-  constructor({ view, rollouts, health, refusal, leader }: AnswerParts) {
+  constructor({ view, rollouts, usage, health, refusal, leader }: AnswerParts) {
     this.#refusal = refusal;
     const attributed = <T extends { readonly rows: readonly Attributable[] }>(answer: T): T => ({
       ...answer,
@@ -74,6 +76,10 @@ export class Answers {
       "history-at": handler("history-at", Q["history-at"], (query) => attributed(view.historyAt(query))),
       events: handler("events", Q.events, (query) => attributed(view.events(query))),
       uptime: handler("uptime", Q.uptime, (query) => view.uptime(query)),
+      usage: handler("usage", Q.usage, (query) => {
+        view.check(query);
+        return usageAnswer(usage, query, Date.now());
+      }),
       "rollout-list": handler("rollout-list", Q["rollout-list"], ({ limit }) => ({
         rollouts: rollouts.list(limit),
         leader: leader(),

@@ -16,6 +16,7 @@ import type { IngestCounts, IngestProgress } from "../ingest/consumer.ts";
 import type { Tally } from "../ingest/tally.ts";
 import type { StreamPlace } from "../ingest/writer.ts";
 import type { Notifier } from "../notify/notifier.ts";
+import { DATABASES } from "../store/files.ts";
 
 export interface MetricsParts {
   readonly controller: string;
@@ -33,7 +34,7 @@ export interface MetricsParts {
   readonly paceMs: () => Millis;
 }
 
-const FILES = ["events.db", "events.db-wal", "rollouts.db", "rollouts.db-wal"];
+const FILES = DATABASES.flatMap(({ name }) => [name, `${name}-wal`]);
 
 export function controllerMetrics(parts: MetricsParts): readonly Metric[] {
   return [...fleetMetrics(parts), ...ingestMetrics(parts), ...ownMetrics(parts)];

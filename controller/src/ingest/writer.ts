@@ -5,7 +5,7 @@
 import type { Subjects } from "@circus-cluster/proto";
 import type { Database, Statement } from "better-sqlite3";
 import { readMeta, writeMeta } from "../store/database.ts";
-import { Names } from "../store/names.ts";
+import { EVENT_NAMES, Names } from "../store/names.ts";
 import { dayTable, dayTableSql, EXITED } from "../store/queries/days.ts";
 import {
   decode,
@@ -47,7 +47,7 @@ export interface StreamPlace {
 export class Writer {
   readonly #db: Database;
   readonly #parseSubject: SubjectParser;
-  readonly #names: Names;
+  readonly #names: Names<(typeof EVENT_NAMES)[number]>;
   readonly #lives: Lives;
   readonly #marks: Watermarks;
   /** By number of the day. */
@@ -79,7 +79,7 @@ export class Writer {
     this.#onTaken = onTaken;
     this.#db = db;
     this.#parseSubject = rememberingParser(subjects);
-    this.#names = new Names(db);
+    this.#names = new Names(db, EVENT_NAMES);
     this.#lives = new Lives(db);
     this.#marks = new Watermarks(db);
     this.#presence = db.prepare("UPDATE host SET presence = ?, presence_epoch = ?, presence_since = ? WHERE id = ?");

@@ -1,4 +1,4 @@
-/** `circus-controller backup`: a copy of both databases, also of a controller that runs. */
+/** `circus-controller backup`: a copy of the databases, also of a controller that runs. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
@@ -26,7 +26,11 @@ export async function backup(config: ControllerConfig, directory: string, out: (
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { mode: 0o700 });
     const lines: string[] = [];
-    for (const { name } of DATABASES) lines.push(await copy(config.stateDir, partial, name));
+    for (const { name } of DATABASES) {
+      // A state directory of before there was one has none until the next start.
+      if (name === "usage.db" && !existsSync(join(config.stateDir, name))) continue;
+      lines.push(await copy(config.stateDir, partial, name));
+    }
     renameSync(partial, target);
     for (const line of lines) out(join(target, line));
   } catch (error) {

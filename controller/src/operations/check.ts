@@ -1,4 +1,4 @@
-/** `circus-controller check`: settings, credentials and both databases. Nothing has to run, and nothing is changed. */
+/** `circus-controller check`: settings, credentials and databases. Nothing has to run, and nothing is changed. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes, formatDuration, reasonOf } from "@circus-cluster/proto";
@@ -11,6 +11,8 @@ import { DATABASES, damageOf, openForReading, schemaOf } from "../store/files.ts
 import { dayTables } from "../store/queries/days.ts";
 import { missingEvents } from "../store/queries/gaps.ts";
 import { WAL_MAX_BYTES, walBytes } from "../store/wal.ts";
+import { UsageStore } from "../usage/store.ts";
+import { TIERS } from "../usage/tiers.ts";
 
 interface Finding {
   readonly check: string;
@@ -101,11 +103,21 @@ function stateDirFindings(dir: string): Finding[] {
   ];
 }
 
-function databaseFinding(dir: string, check: string, known: number): Finding {
-  const advice =
-    check === "events.db"
-      ? "stop the controller and make it anew: circus-controller rebuild FILE.ini"
-      : "stop the controller and put a backup in its place";
+/** What to do where one is damaged, and what is worth knowing of it where it is not. */
+const KINDS = {
+  "events.db": {
+    advice: "stop the controller and make it anew: circus-controller rebuild FILE.ini",
+    facts: eventFacts,
+  },
+  "rollouts.db": { advice: "stop the controller and put a backup in its place", facts: rolloutFacts },
+  "usage.db": {
+    advice: "stop the controller and put a backup in its place, or remove it: usage is kept from then on",
+    facts: usageFacts,
+  },
+} as const;
+
+function databaseFinding(dir: string, check: keyof typeof KINDS, known: number): Finding {
+  const { advice, facts: factsOf } = KINDS[check];
   const wrong = (text: string): Finding => ({ check, state: "wrong", text });
   let db: Database | null;
   try {
@@ -123,7 +135,7 @@ function databaseFinding(dir: string, check: string, known: number): Finding {
     }
     const facts = [
       `schema ${schema}${schema < known ? ` (brought to ${known} at the next start)` : ""}`,
-      ...(schema === 0 ? [] : check === "events.db" ? eventFacts(db) : rolloutFacts(db)),
+      ...(schema === 0 ? [] : factsOf(db)),
       formatBytes(statSync(join(dir, check)).size),
     ];
     const wal = walBytes(join(dir, check));
@@ -153,4 +165,15 @@ function rolloutFacts(db: Database): string[] {
   const count = (where: string): number =>
     db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM rollout ${where}`).get()?.n ?? 0;
   return [`${count("")} rollouts, ${count("WHERE state = 'running'")} running`];
+}
+
+function usageFacts(db: Database): string[] {
+  const store = new UsageStore(db);
+  const [first] = TIERS.flatMap((_, tier) => store.starts(tier, 0, Number.MAX_SAFE_INTEGER).slice(0, 1)).sort(
+    (a, b) => a - b,
+  );
+  return [
+    `${store.hostCount} host${store.hostCount === 1 ? "" : "s"}`,
+    first === undefined ? "nothing yet" : `since ${new Date(first).toISOString().slice(0, 16)}Z`,
+  ];
 }

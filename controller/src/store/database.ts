@@ -1,10 +1,10 @@
 /**
- * Opens the two databases of a controller. One connection each, owned by the main thread: reads are short
+ * Opens the databases of a controller. One connection each, owned by the main thread: reads are short
  * (`all()`, never an iteration over an await), so that the write-ahead log can always be folded back.
  */
 import { join } from "node:path";
 import Sqlite, { type Database } from "better-sqlite3";
-import { EVENTS_MIGRATIONS, migrate, ROLLOUTS_MIGRATIONS } from "./migrations.ts";
+import { EVENTS_MIGRATIONS, migrate, ROLLOUTS_MIGRATIONS, USAGE_MIGRATIONS } from "./migrations.ts";
 import { prepared } from "./prepared.ts";
 
 export interface Stores extends Disposable {
@@ -12,6 +12,8 @@ export interface Stores extends Disposable {
   readonly events: Database;
   /** Rollouts: on disk before anything is sent. */
   readonly rollouts: Database;
+  /** What watchers used: in no stream, so that it cannot be made anew. */
+  readonly usage: Database;
 }
 
 /** How long a writer waits for another process. */
@@ -36,30 +38,31 @@ export function openDatabase(path: string, migrations: readonly string[], synchr
 
 /** @throws Error with the file's name where one cannot be opened. */
 export function openStores(dir: string): Stores {
+  const opened: Database[] = [];
+  const close = (): void => {
+    for (const db of opened) db.close();
+  };
   const open = (name: string, migrations: readonly string[], synchronous: "NORMAL" | "FULL"): Database => {
     const path = join(dir, name);
     try {
-      return openDatabase(path, migrations, synchronous);
+      const db = openDatabase(path, migrations, synchronous);
+      opened.push(db);
+      return db;
     } catch (error) {
       throw new Error(`database ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   };
-  const events = open("events.db", EVENTS_MIGRATIONS, "NORMAL");
-  let rollouts: Database;
   try {
-    rollouts = open("rollouts.db", ROLLOUTS_MIGRATIONS, "FULL");
+    const [events, rollouts, usage] = [
+      open("events.db", EVENTS_MIGRATIONS, "NORMAL"),
+      open("rollouts.db", ROLLOUTS_MIGRATIONS, "FULL"),
+      open("usage.db", USAGE_MIGRATIONS, "NORMAL"),
+    ];
+    return { events, rollouts, usage, [Symbol.dispose]: close };
   } catch (error) {
-    events.close();
+    close();
     throw error;
   }
-  return {
-    events,
-    rollouts,
-    [Symbol.dispose]() {
-      events.close();
-      rollouts.close();
-    },
-  };
 }
 
 /** A small fact of a database, e.g. the position in the stream; undefined where it was never set. */

@@ -3,11 +3,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "@circus-cluster/proto";
 import Sqlite, { type Database } from "better-sqlite3";
-import { EVENTS_MIGRATIONS, ROLLOUTS_MIGRATIONS } from "./migrations.ts";
+import { EVENTS_MIGRATIONS, ROLLOUTS_MIGRATIONS, USAGE_MIGRATIONS } from "./migrations.ts";
 
 export const DATABASES = [
   { name: "events.db", steps: EVENTS_MIGRATIONS },
   { name: "rollouts.db", steps: ROLLOUTS_MIGRATIONS },
+  { name: "usage.db", steps: USAGE_MIGRATIONS },
 ] as const;
 
 /** The database, for reading alone; null where there is no such file. @throws SQLite's error */

@@ -1,5 +1,5 @@
 /**
- * The shape of both databases, as numbered steps; `user_version` says how many were taken. A step that was
+ * The shape of the databases, as numbered steps; `user_version` says how many were taken. A step that was
  * released is never changed: what it should have been is the next step.
  */
 import type { Database } from "better-sqlite3";
@@ -95,6 +95,26 @@ export const ROLLOUTS_MIGRATIONS: readonly string[] = [
   // Of a head that is larger than a message of the stream, until its last piece has come.
   `
   CREATE TABLE piece(rollout TEXT, at INTEGER, text TEXT NOT NULL, PRIMARY KEY(rollout, at)) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * What watchers use over time: `usage/`. By time first, so that a minute's rows are written side by side and what is old
+ * goes as one piece. `tier` is a place in `TIERS`, `t` the beginning of a bucket (s), `cells` are packed.
+ */
+export const USAGE_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID;
+  CREATE TABLE host(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE watcher(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE host_usage(
+    tier INTEGER, t INTEGER, host_id INTEGER, cells BLOB NOT NULL,
+    PRIMARY KEY(tier, t, host_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE fleet_usage(
+    tier INTEGER, t INTEGER, shard INTEGER, cells BLOB NOT NULL,
+    PRIMARY KEY(tier, t, shard)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -10,6 +10,7 @@ import { type RolloutRecord, resumeRequest, rolloutId, rolloutRequest } from "..
 import { type Schema, v } from "../schema.ts";
 import type { Presence } from "../snapshot.ts";
 import type { Millis } from "../time.ts";
+import { USAGE_BY, type UsageAnswer, type UsageBy } from "../usage.ts";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const nameText = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
@@ -52,6 +53,18 @@ export interface UptimeQuery extends HostFilter {
   readonly until: Millis;
 }
 
+export interface UsageQuery extends HostFilter {
+  readonly watcher: string | null;
+  readonly by: UsageBy;
+  /** Wall ms; the window is [since, until). */
+  readonly since: Millis;
+  readonly until: Millis;
+  /** Buckets at most. */
+  readonly points: number;
+  /** Rows at most. */
+  readonly limit: number;
+}
+
 /** The questions, with the schema of their properties. */
 export const FLEET_QUERIES = {
   status: v.strictObject({ hosts: hostList, watcher: v.nullable(nameText) }) as Schema<StatusQuery>,
@@ -79,6 +92,15 @@ export const FLEET_QUERIES = {
     since: whole,
     until: whole,
   }) as Schema<UptimeQuery>,
+  usage: v.strictObject({
+    hosts: hostList,
+    watcher: v.nullable(nameText),
+    by: v.picklist(USAGE_BY),
+    since: whole,
+    until: whole,
+    points: v.pipe(whole, v.minValue(1), v.maxValue(1000)),
+    limit: v.pipe(whole, v.minValue(1), v.maxValue(10_000)),
+  }) as Schema<UsageQuery>,
   "rollout-list": v.strictObject({ limit: v.pipe(whole, v.maxValue(1000)) }) as Schema<{ limit: number }>,
   "rollout-show": rolloutId,
   doctor: v.strictObject({}),
@@ -134,6 +156,8 @@ export interface FleetAnswers {
     readonly rows: readonly UptimeRow[];
     readonly gaps: readonly HistoryGap[];
   };
+  /** CPU, memory and processes over time; buckets of which nobody told are null. */
+  readonly usage: UsageAnswer;
   readonly doctor: ControllerHealth;
   readonly "rollout-list": {
     readonly rollouts: readonly RolloutRecord[];
@@ -176,7 +200,7 @@ export interface ControllerHealth {
     readonly path: string;
     readonly freeBytes: number;
     readonly totalBytes: number;
-    /** Of both databases and their logs. */
+    /** Of the databases and their logs. */
     readonly usedBytes: number;
   };
   /** Wall ms before which events were dropped by retention; null: none. */

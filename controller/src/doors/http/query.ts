@@ -25,6 +25,8 @@ const FALLBACKS: Readonly<Record<string, { readonly text: string; readonly value
   until: { text: "now", value: (nowMs) => nowMs },
   at: { text: "now", value: (nowMs) => nowMs },
   limit: { text: "1000", value: () => 1000 },
+  points: { text: "120", value: () => 120 },
+  by: { text: "none", value: () => "none" },
   lines: { text: "100", value: () => 100 },
 };
 
