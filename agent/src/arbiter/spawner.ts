@@ -9,19 +9,12 @@ import { FIRST_FD } from "../process/activation.ts";
 import { buildArgv } from "../process/argv.ts";
 import { signalNumber } from "../process/signals.ts";
 import { type SpawnSpec, spawnProcess } from "../process/spawn.ts";
-import { groupsOf } from "../process/thread-rights.ts";
-import { virtualenvEnv } from "../process/virtualenv.ts";
 import { type BoundSocket, SocketError } from "../sockets/bind.ts";
 import type { SocketRegistry } from "../sockets/registry.ts";
 import { close, type ResourceLimit } from "../sockets/syscalls.ts";
-import type { SpawnResult, WatcherDeps } from "../watcher/deps.ts";
+import type { WatcherDeps } from "../watcher/deps.ts";
+import { credentialsOf, environmentOf } from "./launch.ts";
 import { spawnLookup } from "./spawn-variables.ts";
-import { findGroup, findUser, type User } from "./users.ts";
-
-const NOBODY_SET: User = { name: "", uid: 0, gid: 0 };
-
-type Refused = Extract<SpawnResult, { ok: false }>;
-type Credentials = Pick<SpawnSpec, "uid" | "gid" | "groups">;
 
 /**
  * @param nofile the descriptor limit that processes get; null: the agent's own
@@ -38,7 +31,7 @@ export function createSpawner(
   return ({ config, wid }, onExit) => {
     const credentials = credentialsOf(config);
     if ("reason" in credentials) return credentials;
-    const env = envOf(config);
+    const env = environmentOf(config);
     if (!env.ok) return env;
     const own: BoundSocket[] = [];
     let captured: ProcessOutputs | null = null;
@@ -96,10 +89,6 @@ export function createSpawner(
   };
 }
 
-function envOf({ env, virtualenv, virtualenvPyVer }: WatcherConfig): ReturnType<typeof virtualenvEnv> {
-  return virtualenv === null ? { ok: true, env } : virtualenvEnv(env, virtualenv, virtualenvPyVer);
-}
-
 function activated(name: string, fd: number | undefined): readonly { readonly name: string; readonly fd: number }[] {
   return fd === undefined ? [] : [{ name, fd }];
 }
@@ -134,18 +123,4 @@ function stdinOf(sockets: SocketRegistry, config: WatcherConfig): SpawnSpec["std
   const socket = sockets.get(config.stdinSocket);
   if (socket === undefined) throw new SocketError(`stdin_socket: no socket '${config.stdinSocket}'`);
   return socket.fd;
-}
-
-/** Both must exist; number 0 counts as unset; a user alone brings its primary group. */
-function credentialsOf({ uid, gid }: WatcherConfig): Credentials | Refused {
-  const user = uid === null || uid === "" ? NOBODY_SET : findUser(uid);
-  if (user === null) return { ok: false, reason: `uid: no user '${String(uid)}' on this host` };
-  const group = gid === null || gid === "" ? user.gid : findGroup(gid);
-  if (group === null) return { ok: false, reason: `gid: no group '${String(gid)}' on this host` };
-  const isUnset = user.uid === 0;
-  return {
-    uid: isUnset ? null : user.uid,
-    gid: group === 0 ? null : group,
-    groups: isUnset ? null : groupsOf(user.name, group),
-  };
 }

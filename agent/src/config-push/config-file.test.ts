@@ -93,6 +93,21 @@ describe("check", () => {
     expect(existsSync(join(dir, "state"))).toBe(false);
   });
 
+  it("warns of what would get new processes and could not have them here, and of nothing else", () => {
+    const text = "[watcher:web]\ncmd = no-such-program\n\n[watcher:more]\ncmd = sleep 1\nuid = none-such\n";
+    const { problems, warnings } = agentFile().check(text, PLAIN);
+    expect({ problems, warnings }).toEqual({
+      problems: [],
+      warnings: [
+        "more would not start: uid: no user 'none-such' on this host",
+        "web would not start: cannot run 'no-such-program': not found in PATH /bin:/usr/bin",
+      ],
+    });
+    writeFileSync(path, `${text}${FLEET}`);
+    config = loadConfig(path).config!;
+    expect(agentFile().check(`${text}\n[watcher:next]\ncmd = sleep 3\n`, PLAIN).warnings).toEqual([]);
+  });
+
   it("names every mistake with file and line, as circusd --check does", () => {
     const { problems, effects } = agentFile().check(
       "[watcher:web]\ncmd = x\nnumprocesses = many\nrespawn = perhaps\n",

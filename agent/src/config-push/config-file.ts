@@ -10,7 +10,6 @@ import {
   CircusError,
   CONFIG_BYTES_MAX,
   type ConfigCheck,
-  type ConfigEffects,
   type ConfigEntry,
   type ConfigLook,
   reasonOf,
@@ -18,11 +17,12 @@ import {
 } from "@circus-cluster/proto";
 import type { AgentView } from "../commands/agent-view.ts";
 import { formatDiagnostics } from "../config/check.ts";
-import { type ConfigPlan, diffConfig } from "../config/diff.ts";
+import { diffConfig } from "../config/diff.ts";
 import { loadConfig } from "../config/load.ts";
 import type { AgentConfig } from "../config/types.ts";
 import type { Cause } from "../watcher/api.ts";
 import { compose, keepsFleet, withoutFleet } from "./compose.ts";
+import { effectsOf, launchWarnings } from "./effects.ts";
 import { identityChanges } from "./identity.ts";
 import { hashOf, placeProblem, readPlace, replacePlace } from "./place.ts";
 import { Versions } from "./versions.ts";
@@ -97,8 +97,9 @@ export class ConfigFile {
       ),
       ...(Buffer.byteLength(next) > CONFIG_BYTES_MAX ? [`more than ${CONFIG_BYTES_MAX} bytes`] : []),
     ];
-    const effects = config === null ? null : effectsOf(diffConfig(this.#agent.config, config));
-    return { ...look, ...shown, problems, warnings: config === null ? [] : lines, effects };
+    const plan = config === null ? null : diffConfig(this.#agent.config, config);
+    const warnings = config === null || plan === null ? [] : [...lines, ...launchWarnings(config, plan)];
+    return { ...look, ...shown, problems, warnings, effects: plan === null ? null : effectsOf(plan) };
   }
 
   /**
@@ -283,17 +284,4 @@ export class ConfigFile {
 
 function movedText(path: string, seen: string, present: string): string {
   return `${path} was changed meanwhile: it is ${shortHash(present)}, not ${shortHash(seen)}`;
-}
-
-function effectsOf({ watchers, sockets, deferred }: ConfigPlan): ConfigEffects {
-  const names = (items: readonly { readonly name: string }[]): readonly string[] => items.map(({ name }) => name);
-  const isRenewed = ({ renewal }: (typeof watchers.changed)[number]): boolean => renewal !== "none";
-  return {
-    added: names(watchers.added),
-    removed: watchers.removed,
-    renewed: names(watchers.changed.filter(isRenewed)),
-    changed: names(watchers.changed.filter((change) => !isRenewed(change))),
-    sockets: [...names(sockets.added), ...sockets.removed, ...names(sockets.tuned), ...names(sockets.rebound)],
-    deferred,
-  };
 }
