@@ -12,6 +12,7 @@ import { benchHistory, benchIngest } from "./history.ts";
 import { benchKill9 } from "./kill9.ts";
 import { benchLogs } from "./logs.ts";
 import { childrenOf, ms, quantile, type Row, ratio, table, until, workersOf } from "./measure.ts";
+import { benchPage } from "./page.ts";
 import { echoServer, requestsPerSecond } from "./requests.ts";
 import { benchRest } from "./rest.ts";
 import { cleanEnv, type Running, type StatusCommand, type Supervisor, supervisors } from "./supervisors.ts";
@@ -149,6 +150,7 @@ try {
   };
   for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) console.log(await bench(list));
   if (isWanted("kill9")) console.log(await benchKill9(join(dir, "kill9"), process.cwd()));
+  if (isWanted("page")) console.log(await benchPage());
   const circusd = join(process.cwd(), "node_modules/.bin/circusd");
   if (isWanted("logs")) console.log(await benchLogs(join(dir, "logs"), circusd));
   if (isWanted("followers")) console.log(await benchFollowers(join(dir, "followers"), circusd));

@@ -88,7 +88,9 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
   await row("web2").getByText("lost").waitFor({ timeout: 60_000 });
   await page.getByText("1 host in trouble").waitFor();
   // What is wrong stands first.
-  expect(await page.getByRole("row").nth(1).textContent()).toContain("web2");
+  await waitFor(async () => (await page.getByRole("row").nth(1).textContent())?.includes("web2") === true, {
+    what: "what is wrong to come first",
+  });
   await desk.picture("web-lost");
 
   // A step of the time line is a second; the first wave took longer than twice that, and web2 was active meanwhile.

@@ -17,7 +17,7 @@ const QUIET = [
   "--disable-sync",
 ];
 /** Where pictures are kept for people to look at; not committed. */
-const artefacts = join(projectRoot, "test/artefacts");
+export const artefacts = join(projectRoot, "test/artefacts");
 
 export interface BrowserPage extends AsyncDisposable {
   readonly page: Page;

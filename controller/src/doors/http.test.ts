@@ -385,6 +385,29 @@ describe("the web page", () => {
     expect([posted.status, posted.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 
+  it("comes compressed to who takes that, under a tag of its own, as do large answers", async () => {
+    await using world = await World.open();
+    world.answer = () => ({ ok: true, result: { long: "x".repeat(9000) } });
+    for (const [path, isPackable] of [
+      ["/app.js", true],
+      ["/api/v1/hosts", true],
+      ["/api/v1/whoami", false],
+    ] as const) {
+      const get = async (encoding: string): Promise<Response> =>
+        await fetch(`http://127.0.0.1:${world.door.port}${path}`, {
+          headers: { "accept-encoding": encoding, authorization: `Bearer ${viewer}` },
+        });
+      const [plain, refused, packed] = [await get("identity"), await get("br, gzip;q=0"), await get("br, gzip;q=0.5")];
+      const encodings = [plain, refused, packed].map(({ headers }) => headers.get("content-encoding"));
+      expect([path, ...encodings]).toEqual([path, null, null, isPackable ? "gzip" : null]);
+      const sizes = [plain, packed].map(({ headers }) => Number(headers.get("content-length")));
+      expect([path, (sizes[1] ?? 0) < (sizes[0] ?? 0) / 2]).toEqual([path, isPackable]);
+      if (path === "/app.js") expect(packed.headers.get("etag")).not.toBe(plain.headers.get("etag"));
+      const results = [await plain.text(), await packed.text()].map((text) => text.replace(/"time":\d+/, ""));
+      expect([path, results[1]]).toEqual([path, results[0]]);
+    }
+  });
+
   it("can ask who it speaks for before anybody has signed in", async () => {
     await using world = await World.open();
     const common = { controller: "ctl1", fleet: "main" };

@@ -38,9 +38,10 @@ import { errorText, type HttpErrorCode, HttpRefusal, statusOf } from "./http/err
 import { EVENT_STREAM } from "./http/event-stream.ts";
 import { LogStreamDoor, type LogStreamParts } from "./http/log-stream.ts";
 import { openApi } from "./http/openapi.ts";
-import { PAGE_HEADERS, PAGE_PATHS, pageFile } from "./http/page.ts";
+import { PAGE_PATHS } from "./http/page.ts";
 import { readQuery } from "./http/query.ts";
 import { API, ROUTES, type Route } from "./http/routes.ts";
+import { JSON_TYPE, json, send, sendFile, sendPacked } from "./http/send.ts";
 import { StreamDoor } from "./http/sse.ts";
 import { TokenFile } from "./http/tokens.ts";
 import { Scrape } from "./metrics.ts";
@@ -75,7 +76,6 @@ const CONNECTIONS_MAX = 256;
 const HEADER_MAX_BYTES = 16_384;
 const HEADERS_MAX = 64;
 const KEEP_ALIVE_MS = 5000;
-const JSON_TYPE = "application/json; charset=utf-8";
 const BY_PATH: ReadonlyMap<string, Route> = new Map(ROUTES.map((route) => [route.path, route]));
 const STARTING: Readiness = { ready: false, reasons: ["not connected to NATS"] };
 
@@ -230,7 +230,7 @@ export class HttpDoor implements AsyncDisposable {
         send(response, 200, JSON_TYPE, json(this.#whoIs(request)));
         return;
       case "metrics":
-        send(response, 200, PROMETHEUS_TYPE, this.#served.scrape.text);
+        await sendPacked(request, response, PROMETHEUS_TYPE, this.#served.scrape.text);
         return;
       case "stream": {
         const { stream } = this.#served;
@@ -248,27 +248,22 @@ export class HttpDoor implements AsyncDisposable {
       }
       case "q": {
         const properties = readQuery(route.parameters, new URLSearchParams(query), Date.now());
-        this.#ask(response, route, properties, caller);
+        await sendPacked(request, response, JSON_TYPE, this.#answerOf(route, properties, caller));
         return;
       }
       case "ctl":
-        this.#ask(response, route, await readJson(request), caller);
+        await sendPacked(request, response, JSON_TYPE, this.#answerOf(route, await readJson(request), caller));
         return;
       default:
         route satisfies never;
     }
   }
 
-  #ask(
-    response: ServerResponse,
-    { kind: door, verb }: Extract<Route, { kind: "q" | "ctl" }>,
-    properties: unknown,
-    caller: Caller,
-  ): void {
+  #answerOf({ kind: door, verb }: Extract<Route, { kind: "q" | "ctl" }>, properties: unknown, caller: Caller): string {
     const { answers, controller } = this.#served;
     const answer = askSafely(answers, this.#log, { door, verb, properties, actor: caller.name });
     if (!answer.ok) throw new HttpRefusal(answer.code, answer.reason);
-    send(response, 200, JSON_TYPE, json({ controller, time: Date.now(), result: answer.result }));
+    return json({ controller, time: Date.now(), result: answer.result });
   }
 
   /** A question that has an answer for everybody, so that a page can ask it before anybody has signed in. */
@@ -317,32 +312,6 @@ export class HttpDoor implements AsyncDisposable {
       gauge("circus_http_log_readers", "Who follows logs now.", logStream.clients),
     ];
   }
-}
-
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text);
-  response.writeHead(status, { "Content-Type": type, "Content-Length": body.length });
-  response.end(body);
-}
-
-/** A file of the web page, for everybody; a browser that has it already gets only that word. */
-function sendFile(request: IncomingMessage, response: ServerResponse, name: Parameters<typeof pageFile>[0]): void {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    const headers = { Allow: "GET, HEAD" };
-    throw new HttpRefusal("method-not-allowed", "the page takes GET, HEAD", { headers, isLast: true });
-  }
-  const { type, body, etag } = pageFile(name);
-  for (const [key, value] of Object.entries({ ...PAGE_HEADERS, ETag: etag })) response.setHeader(key, value);
-  if (request.headers["if-none-match"] === etag) {
-    response.writeHead(304).end();
-    return;
-  }
-  response.writeHead(200, { "Content-Type": type, "Content-Length": body.length });
-  response.end(body);
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value)}\n`;
 }
 
 /** What is no HTTP, or took too long to become a request. */

@@ -1,29 +1,32 @@
 /** What a person types to see fewer hosts: `web`, `role=web`, `zone!=a`, `is:bad`; all of them must hold. Pure. */
-import { toneOfHost } from "./judge.ts";
+import { NO_TROUBLE, toneOfHost, troubleOf } from "./judge.ts";
 import type { HostView } from "./model.ts";
 
-export function matches(host: HostView, text: string): boolean {
-  return text
+export function matcher(text: string): (host: HostView) => boolean {
+  const words = text
+    .toLowerCase()
     .split(/[\s,]+/)
     .filter((word) => word !== "")
-    .every((word) => matchesWord(host, word.toLowerCase()));
+    .map((word) => matcherOfWord(word));
+  return (host) => words.every((matches) => matches(host));
 }
 
-function matchesWord(host: HostView, word: string): boolean {
+function matcherOfWord(word: string): (host: HostView) => boolean {
   if (word.startsWith("is:")) {
     const wanted = word.slice(3);
-    return host.presence === wanted || toneOfHost(host) === wanted || (wanted === "wrong" && isWrong(host));
+    return (host) => host.presence === wanted || toneOfHost(host) === wanted || (wanted === "wrong" && isWrong(host));
   }
   const [, key, sign, value] = /^([^=:!]+)(!=|=|:)(.*)$/.exec(word) ?? [];
   if (key !== undefined) {
-    const label = Object.entries(host.info?.labels ?? {}).find(([name]) => name.toLowerCase() === key)?.[1];
-    return (label?.toLowerCase() === value) === (sign !== "!=");
+    return (host) => {
+      const label = Object.entries(host.info?.labels ?? {}).find(([name]) => name.toLowerCase() === key)?.[1];
+      return (label?.toLowerCase() === value) === (sign !== "!=");
+    };
   }
-  return (
-    host.host.toLowerCase().includes(word) || [...host.watchers.keys()].some((name) => name.toLowerCase() === word)
-  );
+  return (host) =>
+    host.host.toLowerCase().includes(word) || [...host.watchers.keys()].some((name) => name.toLowerCase() === word);
 }
 
 export function isWrong(host: HostView): boolean {
-  return ["bad", "warn", "unknown"].includes(toneOfHost(host));
+  return troubleOf(host) < NO_TROUBLE;
 }

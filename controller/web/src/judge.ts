@@ -42,24 +42,37 @@ export function toneOfPresence(presence: HostView["presence"]): Tone {
   }
 }
 
+/** It is heard, so that what is known of its watchers holds. */
+export function isThere({ presence }: HostView): boolean {
+  return presence === "online" || presence === "late";
+}
+
 /** Of the host and all that it runs. A host that nobody hears: its watchers are not known to be anything. */
 export function toneOfHost(host: HostView): Tone {
-  const tones = [toneOfPresence(host.presence), ...[...host.watchers.values()].map((one) => toneOfWatcher(one))];
-  return worst(host.presence === "online" || host.presence === "late" ? tones : tones.slice(0, 1));
+  const own = toneOfPresence(host.presence);
+  return isThere(host) ? worst([own, toneOfWatchers(host.watchers)]) : own;
+}
+
+/** 0: the worst; all that is no trouble is one rank, whatever it is busy with. */
+export function troubleOf(host: HostView): number {
+  return Math.min(TONES.indexOf(toneOfHost(host)), NO_TROUBLE);
+}
+
+export const NO_TROUBLE = TONES.indexOf("busy");
+
+/** Each is asked for several times a second, and hardly one of a thousand has changed. */
+const known = new WeakMap<HostView["watchers"], Tone>();
+
+function toneOfWatchers(watchers: HostView["watchers"]): Tone {
+  const before = known.get(watchers);
+  if (before !== undefined) return before;
+  const tone = worst([...watchers.values()].map((one) => toneOfWatcher(one)));
+  known.set(watchers, tone);
+  return tone;
 }
 
 function worst(tones: readonly Tone[]): Tone {
   let rank = TONES.length - 1;
   for (const tone of tones) rank = Math.min(rank, TONES.indexOf(tone));
   return TONES[rank] ?? "good";
-}
-
-/** The worst hosts first, else by name. */
-export function byTrouble(hosts: Iterable<HostView>): readonly HostView[] {
-  const ranked = [...hosts].map((host) => ({ host, rank: TONES.indexOf(toneOfHost(host)) }));
-  // Whatever is busy, switched off or well is no trouble: those stand by name.
-  const trouble = TONES.indexOf("unknown");
-  const key = (rank: number): number => Math.min(rank, trouble + 1);
-  ranked.sort((a, b) => key(a.rank) - key(b.rank) || (a.host.host < b.host.host ? -1 : 1));
-  return ranked.map(({ host }) => host);
 }

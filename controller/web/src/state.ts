@@ -5,8 +5,9 @@ import { EMPTY, type Entry, headOf, type Picture, pictureOf, withEntries, withIn
 
 /** How often what the stream tells is drawn. */
 const DRAW_MS = 250;
-/** How often `hosts` is asked for ages, loads and labels. */
-const INFO_MS = 15_000;
+/** How often `hosts` is asked for ages, loads and labels: as often as hosts beat, of many less often. */
+const INFO_MS = 5000;
+const INFO_MS_A_HOST = 15;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 10_000;
 
@@ -98,14 +99,18 @@ async function follow(): Promise<void> {
   const draw = setInterval(() => {
     if (waiting.length > 0) picture.value = withEntries(picture.value, waiting.splice(0), Date.now());
   }, DRAW_MS);
+  let asked = Date.now();
   const info = setInterval(() => {
-    if (document.visibilityState === "visible") void refreshInfos(aborted);
+    const isDue = Date.now() - asked >= picture.value.hosts.size * INFO_MS_A_HOST;
+    if (document.visibilityState !== "visible" || !isDue) return;
+    asked = Date.now();
+    void refreshInfos(aborted);
   }, INFO_MS);
   while (!aborted.aborted) {
     try {
       for await (const message of stream("stream", lastId, aborted)) {
         pause = RETRY_MIN_MS;
-        line.value = { heard: Date.now(), trouble: null };
+        hear();
         if (message.event === "dropped") break;
         if (message.event === "reset") {
           waiting.length = 0;
@@ -128,6 +133,13 @@ async function follow(): Promise<void> {
   }
   clearInterval(draw);
   clearInterval(info);
+}
+
+/** Fifty times a second, perhaps: only what can be seen is told on. */
+function hear(): void {
+  const { heard, trouble } = line.peek();
+  const at = Date.now();
+  if (trouble !== null || heard === null || at - heard > 1000) line.value = { heard: at, trouble: null };
 }
 
 async function reload(aborted: AbortSignal): Promise<void> {

@@ -10,48 +10,65 @@ import {
 } from "@circus-cluster/proto";
 import { connectFleet, type FleetConnection, type FleetMessage } from "@circus-cluster/proto/nats";
 
+/** A host and what runs on it: how many processes of which watcher. */
+export interface SimulatedHost {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly watchers: Readonly<Record<string, number>>;
+}
+
 /** What the process of the simulated agents is given. */
 export interface SimulationPlan {
   readonly url: string;
   readonly fleet: string;
-  readonly agents: readonly { readonly name: string; readonly seed: string }[];
-  readonly watchers: number;
+  readonly agents: readonly (SimulatedHost & { readonly seed: string })[];
 }
 
 const BEAT_MS = 5000;
 const JITTER = 0.1;
 const STORE_MS = 30_000;
 
+/** Two are no commands of a real agent: `break`: it gives up, as after one crash too many; `ail`: a process is ill. */
+const CHANGES = ["restart", "stop", "start", "break", "ail"] as const;
+type Change = (typeof CHANGES)[number];
+
+function isChange(verb: string): verb is Change {
+  return (CHANGES as readonly string[]).includes(verb);
+}
+
 export class SimulatedAgent {
   readonly #host: HostName;
   readonly #subjects: Subjects;
   readonly #connection: FleetConnection;
+  readonly #labels: SimulatedHost["labels"];
   readonly #watchers: Map<string, WatcherSnapshot>;
   readonly #epoch = Date.now();
   #seq = 0;
-  #pid = 1000;
+  #pid = 1000 + Math.floor(30_000 * Math.random());
   /** All events so far; they go out in order, without waiting for each other, as from an outbox. */
   #stored: Promise<void> = Promise.resolve();
-  /** By id of the command. */
-  readonly #restarts = new Map<string, Promise<void>>();
+  /** What was done, by id of the command. */
+  readonly #changes = new Map<string, Promise<void>>();
   #beat: NodeJS.Timeout | undefined;
 
-  private constructor(host: HostName, subjects: Subjects, connection: FleetConnection, watchers: number) {
+  private constructor({ name, labels, watchers }: SimulatedHost, subjects: Subjects, connection: FleetConnection) {
+    const host = name as HostName;
     this.#host = host;
+    this.#labels = labels;
     this.#subjects = subjects;
     this.#connection = connection;
-    const names = Array.from({ length: watchers }, (_, at) => `w${at}`);
-    this.#watchers = new Map(names.map((name) => [name, this.#raised(name, 1)]));
+    this.#watchers = new Map(Object.entries(watchers).map(([watcher, n]) => [watcher, this.#raised(watcher, 1, n)]));
     connection.subscribe(subjects.all.commandsTo(host), (message) => this.#take(message));
     connection.subscribe(subjects.all.commandsToAll(), (message) => this.#take(message));
   }
 
   /** Connects, says that all its watchers are active, and beats. */
-  static async start(plan: SimulationPlan, { name, seed }: SimulationPlan["agents"][number]): Promise<SimulatedAgent> {
-    const { url, fleet, watchers } = plan;
+  static async start(plan: SimulationPlan, host: SimulationPlan["agents"][number]): Promise<SimulatedAgent> {
+    const { url, fleet } = plan;
+    const { name, seed } = host;
     const credentials = { v: 1, fleet, role: "agent", name, seed } as const;
     const connection = await connectFleet({ servers: [url], name, credentials, mode: "service", timeoutMs: 30_000 });
-    const agent = new SimulatedAgent(name as HostName, new Subjects(fleet), connection, watchers);
+    const agent = new SimulatedAgent(host, new Subjects(fleet), connection);
     agent.#emit("agent_started", null);
     for (const watcher of agent.#watchers.keys()) agent.#emit("watcher_started", watcher, { generation: 1 });
     await agent.#stored;
@@ -64,10 +81,13 @@ export class SimulatedAgent {
     await this.#connection.close(1000);
   }
 
-  #raised(name: string, generation: number): WatcherSnapshot {
+  #raised(name: string, generation: number, numprocesses: number): WatcherSnapshot {
     const now = Date.now();
-    const process = { wid: 1, pid: ++this.#pid, started: now, health: "healthy", generation } as const;
-    return { name, state: "active", numprocesses: 1, processes: [process], since: now, generation, reason: null };
+    const processes = Array.from(
+      { length: numprocesses },
+      (_, at) => ({ wid: at + 1, pid: ++this.#pid, started: now, health: "healthy", generation }) as const,
+    );
+    return { name, state: "active", numprocesses, processes, since: now, generation, reason: null };
   }
 
   #beatOnce(): void {
@@ -108,38 +128,64 @@ export class SimulatedAgent {
     };
     if (verb === "snapshot") answer("done", { snapshot: this.#snapshot() });
     else if (verb === "list") answer("done", { watchers: [...this.#watchers.keys()] });
-    else if (verb === "restart") {
+    else if (isChange(verb)) {
       answer("accepted", {});
       // A repeat joins the first one, as it does at a real agent.
-      let done = this.#restarts.get(envelope.id);
+      let done = this.#changes.get(envelope.id);
       if (done === undefined) {
-        this.#restart(String(envelope.properties["name"]), envelope.id);
+        this.#change(verb, String(envelope.properties["name"]), envelope.id);
         done = this.#stored;
-        this.#restarts.set(envelope.id, done);
+        this.#changes.set(envelope.id, done);
       }
       void done.then(() => answer("done", {}));
     }
   }
 
-  #restart(name: string, cause: string): void {
+  #change(verb: Change, name: string, cause: string): void {
     const before = this.#watchers.get(name);
     if (before === undefined) return;
-    const after = this.#raised(name, before.generation + 1);
-    const [old, young] = [before.processes[0], after.processes[0]];
+    if (verb === "ail") {
+      this.#ail(before);
+      return;
+    }
+    if (verb !== "start") this.#end(before, verb === "break", cause);
+    if (verb === "restart" || verb === "start") this.#begin(before, cause);
+  }
+
+  #ail(watcher: WatcherSnapshot): void {
+    const [first, ...rest] = watcher.processes;
+    if (first === undefined) return;
+    this.#watchers.set(watcher.name, { ...watcher, processes: [{ ...first, health: "unhealthy" }, ...rest] });
+    const data = { reason: "GET /health: status 503" };
+    this.#emit("process_unhealthy", watcher.name, data, { pid: first.pid, wid: first.wid });
+  }
+
+  #end(watcher: WatcherSnapshot, isBroken: boolean, cause: string): void {
+    const { name, processes } = watcher;
+    const reason = isBroken ? "exited 5 times within 60 s, the last time with status 1" : null;
+    const state = isBroken ? "failed" : "stopped";
+    this.#watchers.set(name, { ...watcher, state, since: Date.now(), processes: [], reason });
+    if (!isBroken) this.#emit("watcher_stopping", name, {}, { cause });
+    for (const { pid, wid } of processes) {
+      this.#emit("process_exited", name, { expected: !isBroken, code: isBroken ? 1 : 0 }, { pid, wid, cause });
+    }
+    if (isBroken) this.#emit("watcher_failed", name, { reason });
+    else this.#emit("watcher_stopped", name, {}, { cause });
+  }
+
+  #begin({ name, generation: old, numprocesses }: WatcherSnapshot, cause: string): void {
+    const after = this.#raised(name, old + 1, numprocesses);
     const { generation } = after;
     this.#watchers.set(name, after);
-    this.#emit("watcher_stopping", name, {}, { cause });
-    if (old !== undefined) {
-      this.#emit("process_exited", name, { expected: true, code: 0 }, { pid: old.pid, wid: 1, cause });
-    }
     this.#emit("watcher_starting", name, { generation }, { cause });
-    this.#emit("process_spawned", name, { generation }, { pid: young?.pid ?? 0, wid: 1, cause });
+    for (const { pid, wid } of after.processes)
+      this.#emit("process_spawned", name, { generation }, { pid, wid, cause });
     this.#emit("watcher_started", name, { generation }, { cause });
-    this.#emit("process_healthy", name, {}, { pid: young?.pid ?? 0, wid: 1 });
+    for (const { pid, wid } of after.processes) this.#emit("process_healthy", name, {}, { pid, wid });
   }
 
   #snapshot(): HostSnapshot {
     const head = { v: 1, epoch: this.#epoch, seq: this.#seq, time: Date.now(), version: "sim" } as const;
-    return { ...head, labels: { role: "web" }, watchers: [...this.#watchers.values()] };
+    return { ...head, labels: this.#labels, watchers: [...this.#watchers.values()] };
   }
 }

@@ -26,7 +26,7 @@ import { type Program, projectRoot, run, startProgram } from "../../support/proc
 import { type TempDir, tempDir } from "../../support/temp.ts";
 import { waitFor } from "../../support/wait.ts";
 import { cpuMsOf, type Resident, residentOf } from "../measure.ts";
-import type { SimulationPlan } from "./simulated-agent.ts";
+import type { SimulatedHost, SimulationPlan } from "./simulated-agent.ts";
 
 const FLEET = "main";
 const STREAM_MIB = 4096;
@@ -34,6 +34,17 @@ const ASK_MS = 60_000;
 const READY_MS = 900_000;
 const PROGRESS_MS = 5000;
 export const WATCHERS = 20;
+
+/** Such a host as the figures are of: `h0000`, 20 watchers with a process each. */
+function plainHost(at: number): SimulatedHost {
+  const watchers = Object.fromEntries(Array.from({ length: WATCHERS }, (_, index) => [`w${index}`, 1]));
+  return { name: `h${String(at).padStart(4, "0")}`, labels: { role: "web" }, watchers };
+}
+
+interface FleetOptions {
+  /** Of the controller's HTTP door; without it, it has none. */
+  readonly httpPort?: number;
+}
 
 export interface Cost {
   readonly wallMs: number;
@@ -50,15 +61,17 @@ export class SimulatedFleet implements AsyncDisposable {
   readonly controller: Program;
   /** From the first connection to the picture of all hosts. */
   comingUp: Cost = { wallMs: 0, cpuMs: 0 };
+  readonly #wanted: ReadonlyMap<string, SimulatedHost>;
   readonly #server: NatsServer;
   readonly #begun: readonly AsyncDisposable[];
   #count = 0;
 
   private constructor(
-    hosts: readonly HostName[],
+    hosts: readonly SimulatedHost[],
     parts: { dir: TempDir; server: NatsServer; controller: Program; simulation: Program; connection: FleetConnection },
   ) {
-    this.hosts = hosts;
+    this.hosts = hosts.map(({ name }) => name as HostName);
+    this.#wanted = new Map(hosts.map((host) => [host.name, host]));
     const { dir, server, controller, simulation, connection } = parts;
     this.dir = dir;
     this.controller = controller;
@@ -67,22 +80,23 @@ export class SimulatedFleet implements AsyncDisposable {
     this.#begun = [dir, server, controller, simulation];
   }
 
-  /** Everybody online, every watcher active in the controller's picture. */
-  static async start(count: number): Promise<SimulatedFleet> {
+  /** Everybody online, every watcher active in the controller's picture. @param given hosts, or how many plain ones */
+  static async start(given: number | readonly SimulatedHost[], options: FleetOptions = {}): Promise<SimulatedFleet> {
     const dir = await tempDir("circus-scale-");
-    const hosts = Array.from({ length: count }, (_, at) => `h${String(at).padStart(4, "0")}` as HostName);
-    const seeds = new Map(["ctl1", "op", ...hosts].map((name) => [name, createSeed()]));
+    const hosts = typeof given === "number" ? Array.from({ length: given }, (_, at) => plainHost(at)) : given;
+    const names = hosts.map(({ name }) => name);
+    const seeds = new Map(["ctl1", "op", ...names].map((name) => [name, createSeed()]));
     const user = (role: Identity["role"], name: string): ServerUser => ({
       identity: { role, name },
       publicKey: publicKey(seeds.get(name) ?? ""),
     });
-    const users = [user("controller", "ctl1"), user("operator", "op"), ...hosts.map((host) => user("agent", host))];
+    const users = [user("controller", "ctl1"), user("operator", "op"), ...names.map((host) => user("agent", host))];
     const listen = `127.0.0.1:${await freePort()}`;
     const text = serverConfig({ fleet: FLEET, listen, storeDir: dir.file("js"), users, streamMiB: STREAM_MIB });
     const server = await startNatsServer({ config: await dir.write("nats.conf", text) });
-    const controller = await startSimulatedController(dir, server.url, seeds.get("ctl1") ?? "");
-    const agents = hosts.map((name) => ({ name, seed: seeds.get(name) ?? "" }));
-    const plan: SimulationPlan = { url: server.url, fleet: FLEET, agents, watchers: WATCHERS };
+    const controller = await startSimulatedController(dir, server.url, seeds.get("ctl1") ?? "", options);
+    const agents = hosts.map((host) => ({ ...host, seed: seeds.get(host.name) ?? "" }));
+    const plan: SimulationPlan = { url: server.url, fleet: FLEET, agents };
     const script = [join(projectRoot, "test/bench/run.mjs"), join(projectRoot, "test/bench/fleet/simulate.ts")];
     const file = await dir.write("plan.json", JSON.stringify(plan));
     const begun = performance.now();
@@ -102,9 +116,9 @@ export class SimulatedFleet implements AsyncDisposable {
     const connection = await connectFleet({ servers: [server.url], name: "op", credentials, mode: "service" });
     const fleet = new SimulatedFleet(hosts, { dir, server, controller, simulation, connection });
     await waitFor(async () => await fleet.#isWhole(), {
-      what: `${count} hosts online`,
+      what: `${hosts.length} hosts online`,
       deadlineMs: READY_MS,
-      everyMs: Math.max(100, count / 2), // the answer is large, and costs what is being waited for
+      everyMs: Math.max(100, hosts.length / 2), // the answer is large, and costs what is being waited for
     });
     fleet.comingUp = { wallMs: performance.now() - begun, cpuMs: cpuMsOf(controller.pid) - cpuMs };
     return fleet;
@@ -140,6 +154,22 @@ export class SimulatedFleet implements AsyncDisposable {
       (message.json() as { outcome?: string } | undefined)?.outcome !== "accepted";
     const results = await this.connection.askEach(asks, { timeoutMs: ASK_MS, isLast });
     return [...results.values()].filter(({ kind }) => kind === "answer").length;
+  }
+
+  /** One command to one host, to its end. */
+  async tell(host: HostName, command: string, properties: object): Promise<void> {
+    const payload = { v: 1, id: `t${this.#count++}`, issued: Date.now(), ttl: TTL_DEFAULT_MS, command, properties };
+    const isLast = (message: FleetMessage): boolean =>
+      (message.json() as { outcome?: string } | undefined)?.outcome !== "accepted";
+    await this.connection.request(this.subjects.command(host, this.user, command), payload, ASK_MS, { isLast });
+  }
+
+  /** A token of the controller's HTTP door. */
+  async token(name: string, role: "viewer" | "operator"): Promise<string> {
+    const args = ["token", "--name", name, "--role", role, this.dir.file("controller.ini")];
+    const { code, stdout, stderr } = await run("circus-controller", args);
+    if (code !== 0) throw new Error(stderr);
+    return stdout.trim();
   }
 
   /** One broadcast, collected against all hosts. @param isBare agents then answer without reading it */
@@ -205,11 +235,14 @@ export class SimulatedFleet implements AsyncDisposable {
 
   async #isWhole(): Promise<boolean> {
     const { result } = await this.ask("query", "status", { hosts: null, watcher: null });
+    const wanted = (host: string): SimulatedHost["watchers"] => this.#wanted.get(host)?.watchers ?? {};
     return (
       result.hosts.length === this.hosts.length &&
       result.hosts.every(
-        ({ presence, watchers }) =>
-          presence === "online" && watchers.length === WATCHERS && watchers.every(({ healthy }) => healthy === 1),
+        ({ host, presence, watchers }) =>
+          watchers.length === Object.keys(wanted(host)).length &&
+          presence === "online" &&
+          watchers.every(({ name, healthy }) => healthy === wanted(host)[name]),
       )
     );
   }
@@ -231,13 +264,19 @@ function showProgress(pids: Readonly<Record<string, number>>, how: () => string)
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-async function startSimulatedController(dir: TempDir, url: string, seed: string): Promise<Program> {
+async function startSimulatedController(
+  dir: TempDir,
+  url: string,
+  seed: string,
+  { httpPort }: FleetOptions,
+): Promise<Program> {
   const credentials = JSON.stringify({ v: 1, fleet: FLEET, role: "controller", name: "ctl1", seed });
   const lines = [
     "[controller]",
     `nats_url = ${url}`,
     `state_dir = ${dir.file("state")}`,
     `credentials = ${await dir.write("ctl1.creds", credentials, 0o600)}`,
+    ...(httpPort === undefined ? [] : [`http = 127.0.0.1:${httpPort}`, `http_tokens = ${dir.file("tokens")}`]),
   ];
   const ini = await dir.write("controller.ini", `${lines.join("\n")}\n`);
   const flags = process.env["BENCH_CONTROLLER_NODE"]; // for example --cpu-prof

@@ -4,12 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { reasonOf } from "@circus-cluster/proto";
 import { HttpRefusal } from "./errors.ts";
 
 interface PageFile {
   readonly type: string;
   readonly body: Buffer;
+  /** By gzip. */
+  readonly packed: Buffer;
   /** A strong validator, quotes included. */
   readonly etag: string;
 }
@@ -20,12 +23,12 @@ const TYPES = {
   "style.css": "text/css; charset=utf-8",
   "icon.svg": "image/svg+xml",
 } as const;
-type Name = keyof typeof TYPES;
+export type PageName = keyof typeof TYPES;
 
 /** By path. */
-export const PAGE_PATHS: ReadonlyMap<string, Name> = new Map<string, Name>([
+export const PAGE_PATHS: ReadonlyMap<string, PageName> = new Map<string, PageName>([
   ["/", "index.html"],
-  ...Object.keys(TYPES).map((name) => [`/${name}`, name as Name] as const),
+  ...Object.keys(TYPES).map((name) => [`/${name}`, name as PageName] as const),
 ]);
 
 /** Nothing of another host, nothing inline, in no frame. */
@@ -38,16 +41,16 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "Cache-Control": "no-cache",
 };
 
-const files = new Map<Name, PageFile>();
+const files = new Map<PageName, PageFile>();
 
 /** @throws HttpRefusal where the build made none */
-export function pageFile(name: Name): PageFile {
+export function pageFile(name: PageName): PageFile {
   const known = files.get(name);
   if (known !== undefined) return known;
   try {
     const body = readFileSync(new URL(`../../../dist/web/${name}`, import.meta.url));
     const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
-    const file = { type: TYPES[name], body, etag };
+    const file = { type: TYPES[name], body, packed: gzipSync(body, { level: 9 }), etag };
     files.set(name, file);
     return file;
   } catch (error) {

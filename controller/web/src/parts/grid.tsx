@@ -1,111 +1,141 @@
-/** Hosts by watchers. Only the lines in sight exist: a thousand hosts are as quick to scroll as ten. */
+/**
+ * Hosts by watchers. Only the lines in sight exist: a thousand hosts are as quick to scroll as ten. Widths are known
+ * before the cells are, so that no line that comes or goes moves a column.
+ */
+import type { RefObject } from "preact";
 import { memo } from "preact/compat";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { toneOfHost, toneOfWatcher } from "../judge.ts";
-import type { HostView } from "../model.ts";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { isThere, toneOfHost, toneOfWatcher } from "../judge.ts";
+import type { HostView, WatcherView } from "../model.ts";
 import { href } from "../state.ts";
 import { duration } from "../words.ts";
-import { Ago, Mark, PresenceMark, watcherWord } from "./marks.tsx";
+import { Ago, PresenceMark, watcherWord } from "./marks.tsx";
 
-const ROW_PX = 36;
-const SPARE_ROWS = 8;
+const LINE_PX = 36;
+/** Lines are made so many at a time, and so many more than are seen. */
+const STEP_LINES = 4;
+const SPARE_LINES = 6;
+/** Characters of a column: `was stopping` in its mark; names that are longer than this are cut. */
+const [WORD_CH, NAME_MAX_CH, HEARD_CH] = [11, 28, 13];
 
 interface GridProps {
+  /** The element that scrolls. */
+  readonly box: RefObject<HTMLDivElement | null>;
   readonly hosts: readonly HostView[];
+  /** The same object while they are the same. */
   readonly watchers: readonly string[];
   readonly isPast: boolean;
 }
 
-export function Grid({ hosts, watchers, isPast }: GridProps) {
-  const box = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ top: 0, height: 800 });
-  useEffect(() => {
-    const element = box.current;
-    if (element === null) return;
-    const look = (): void => setView({ top: element.scrollTop, height: element.clientHeight });
-    const observer = new ResizeObserver(look);
-    observer.observe(element);
-    element.addEventListener("scroll", look, { passive: true });
-    look();
-    return () => {
-      observer.disconnect();
-      element.removeEventListener("scroll", look);
-    };
-  }, []);
-  const first = Math.max(0, Math.floor(view.top / ROW_PX) - SPARE_ROWS);
-  const last = Math.min(hosts.length, Math.ceil((view.top + view.height) / ROW_PX) + SPARE_ROWS);
+/** No `<table>`: a browser lays one out as a whole, which is too slow for each line that comes into sight. */
+export function Grid({ box, hosts, watchers, isPast }: GridProps) {
+  const [first, last] = useLines(box, hosts.length);
+  const widths = useMemo(() => widthsOf(hosts, watchers), [hosts.length, watchers]);
+  const style = {
+    "--columns": widths.map((ch) => `${ch}ch`).join(" "),
+    "--width": `${widths.reduce((sum, ch) => sum + ch, 0)}ch`,
+  };
   return (
     <div class="grid" ref={box} tabIndex={0} role="region" aria-label="Hosts and their watchers">
-      <table aria-rowcount={hosts.length + 1}>
-        <thead>
-          <tr>
-            <th scope="col">Host</th>
-            <th scope="col">{isPast ? "Then" : "Heard"}</th>
+      <div role="table" aria-rowcount={hosts.length + 1} aria-label="Hosts and their watchers" style={style}>
+        <div role="rowgroup" class="names">
+          <div role="row" class="row" aria-rowindex={1}>
+            <div role="columnheader">Host</div>
+            <div role="columnheader">{isPast ? "Then" : "Heard"}</div>
             {watchers.map((name) => (
-              <th scope="col" key={name}>
-                <a href={href("watcher", name)}>{name}</a>
-              </th>
+              <div role="columnheader" key={name}>
+                <a href={href("watcher", name)} title={name}>
+                  {name}
+                </a>
+              </div>
             ))}
-          </tr>
-        </thead>
-        <tbody>
-          {first > 0 && <Gap rows={first} columns={watchers.length + 2} />}
+          </div>
+        </div>
+        <div role="rowgroup" class="lines" style={{ height: `${hosts.length * LINE_PX}px` }}>
           {hosts.slice(first, last).map((host, index) => (
-            <Row key={host.host} host={host} watchers={watchers} isPast={isPast} index={first + index + 2} />
+            <Line key={host.host} host={host} watchers={watchers} isPast={isPast} index={first + index} />
           ))}
-          {last < hosts.length && <Gap rows={hosts.length - last} columns={watchers.length + 2} />}
-        </tbody>
-      </table>
+        </div>
+      </div>
       {hosts.length === 0 && <p class="empty">No host matches.</p>}
     </div>
   );
 }
 
-function Gap({ rows, columns }: { rows: number; columns: number }) {
-  return (
-    <tr aria-hidden="true">
-      <td colSpan={columns} style={{ height: `${rows * ROW_PX}px`, padding: 0 }} />
-    </tr>
-  );
+/** Characters of each column. */
+function widthsOf(hosts: readonly HostView[], watchers: readonly string[]): readonly number[] {
+  const host = Math.max(8, ...hosts.map(({ host: name }) => name.length)) + 4;
+  const columns = watchers.map((name) => Math.max(WORD_CH, name.length + 2));
+  return [host, HEARD_CH, ...columns].map((ch) => Math.min(NAME_MAX_CH, ch));
 }
 
-interface RowProps {
+/** @returns which lines are in sight, and some more: from the first on, before the last */
+function useLines(box: RefObject<HTMLDivElement | null>, count: number): readonly [number, number] {
+  const [seen, setSeen] = useState<readonly number[]>([0, 24]);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const look = (): void => {
+      const line = (px: number): number => Math.floor(px / LINE_PX / STEP_LINES) * STEP_LINES;
+      const now = [line(element.scrollTop), line(element.scrollTop + element.clientHeight) + STEP_LINES];
+      setSeen((before) => (before.join() === now.join() ? before : now));
+    };
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      observer.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, []);
+  const [from = 0, to = 0] = seen;
+  const last = Math.min(count, to + SPARE_LINES);
+  return [Math.max(0, Math.min(from - SPARE_LINES, last - (to - from))), last];
+}
+
+interface LineProps {
   readonly host: HostView;
   readonly watchers: readonly string[];
   readonly isPast: boolean;
   readonly index: number;
 }
 
-const Row = memo(
-  function Row({ host, watchers, isPast, index }: RowProps) {
-    const isThere = host.presence === "online" || host.presence === "late";
-    return (
-      <tr class={`host ${toneOfHost(host)}`} aria-rowindex={index}>
-        <th scope="row">
-          <a href={href("host", host.host)}>{host.host}</a>
-        </th>
-        <td class="heard">
-          {isPast ? "as stored" : isThere ? <Ago time={host.heard} /> : <PresenceMark host={host} />}
-        </td>
-        {watchers.map((name) => {
-          const watcher = host.watchers.get(name);
-          if (watcher === undefined) return <td key={name} class="none" />;
-          const tone = isThere ? toneOfWatcher(watcher) : "unknown";
-          const word = isPast ? watcher.state : watcherWord(watcher);
-          return (
-            <td key={name}>
-              <span title={watcher.reason ?? `${watcher.state} for ${duration(Date.now() - watcher.since)}`}>
-                <Mark tone={tone}>{isThere || word === "unknown" ? word : `was ${word}`}</Mark>
-              </span>
-            </td>
-          );
-        })}
-      </tr>
-    );
-  },
-  (a, b) =>
-    a.host === b.host &&
-    a.isPast === b.isPast &&
-    a.index === b.index &&
-    a.watchers.join("\n") === b.watchers.join("\n"),
-);
+const Line = memo(function Line({ host, watchers, isPast, index }: LineProps) {
+  return (
+    <div
+      role="row"
+      class={`row host ${toneOfHost(host)}`}
+      aria-rowindex={index + 2}
+      style={{ top: `${index * LINE_PX}px` }}
+    >
+      <div role="rowheader">
+        <a href={href("host", host.host)} title={host.host}>
+          {host.host}
+        </a>
+      </div>
+      <div role="cell" class="heard">
+        {isPast ? "as stored" : isThere(host) ? <Ago time={host.heard} /> : <PresenceMark host={host} />}
+      </div>
+      {watchers.map((name) => (
+        <div role="cell" key={name}>
+          {cell(host, host.watchers.get(name), isPast)}
+        </div>
+      ))}
+    </div>
+  );
+});
+
+/** No component: there are hundreds in sight. */
+function cell(host: HostView, watcher: WatcherView | undefined, isPast: boolean) {
+  if (watcher === undefined) return null;
+  const word = isPast ? watcher.state : watcherWord(watcher);
+  const isKnown = isThere(host);
+  return (
+    <span
+      class={`mark ${isKnown ? toneOfWatcher(watcher) : "unknown"}`}
+      title={watcher.reason ?? `${watcher.state} for ${duration(Date.now() - watcher.since)}`}
+    >
+      {isKnown || word === "unknown" ? word : `was ${word}`}
+    </span>
+  );
+}

@@ -23,17 +23,19 @@ export function usePast(at: number | null): Past {
     const timer = setTimeout(() => {
       ask("history-at", { at }, control.signal).then(
         ({ rows }) => {
-          const hosts = new Map<string, HostView>();
+          const hosts = new Map<string, HostView & { readonly watchers: Map<string, WatcherView> }>();
           for (const { host, watcher, state, from, cause } of rows) {
-            const before = hosts.get(host);
-            const view: WatcherView = {
+            let view = hosts.get(host);
+            if (view === undefined) {
+              const info = picture.value.hosts.get(host)?.info ?? null;
+              // What is known of a watcher then is known by its host: "unknown" is said of the watcher itself.
+              view = { host, presence: "online", heard: null, info, watchers: new Map() };
+              hosts.set(host, view);
+            }
+            view.watchers.set(watcher, {
               ...{ name: watcher, state, since: from, numprocesses: null },
               ...{ running: 0, healthy: 0, pids: [], reason: cause },
-            };
-            const watchers = new Map(before?.watchers).set(watcher, view);
-            const info = picture.value.hosts.get(host)?.info ?? null;
-            // What is known of a watcher then is known by its host: "unknown" is said of the watcher itself.
-            hosts.set(host, { host, presence: "online", heard: null, info, watchers });
+            });
           }
           setPast({ picture: { hosts, rollouts: new Map() }, trouble: null });
         },
