@@ -9,7 +9,7 @@ import { isThere, toneOfHost, toneOfWatcher } from "../judge.ts";
 import type { HostView, WatcherView } from "../model.ts";
 import { href } from "../state.ts";
 import { duration } from "../words.ts";
-import { Ago, PresenceMark, watcherWord } from "./marks.tsx";
+import { Ago, GoneMark, watcherWord } from "./marks.tsx";
 
 const LINE_PX = 36;
 /** Lines are made so many at a time, and so many more than are seen. */
@@ -114,7 +114,7 @@ const Line = memo(function Line({ host, watchers, isPast, index }: LineProps) {
         </a>
       </div>
       <div role="cell" class="heard">
-        {isPast ? "as stored" : isThere(host) ? <Ago time={host.heard} /> : <PresenceMark host={host} />}
+        {isPast ? "as stored" : isThere(host) ? <Ago time={host.heard} /> : <GoneMark host={host} />}
       </div>
       {watchers.map((name) => (
         <div role="cell" key={name}>

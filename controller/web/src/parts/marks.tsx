@@ -5,7 +5,7 @@ import type { Tone } from "../judge.ts";
 import { toneOfPresence, toneOfWatcher } from "../judge.ts";
 import type { HostView, WatcherView } from "../model.ts";
 import { now } from "../state.ts";
-import { ago } from "../words.ts";
+import { ago, duration } from "../words.ts";
 
 export function Mark({ tone, children }: { tone: Tone; children: ComponentChildren }) {
   return <span class={`mark ${tone}`}>{children}</span>;
@@ -13,6 +13,19 @@ export function Mark({ tone, children }: { tone: Tone; children: ComponentChildr
 
 export function PresenceMark({ host }: { host: HostView }) {
   return <Mark tone={toneOfPresence(host.presence)}>{host.presence}</Mark>;
+}
+
+/** `lost 3m`: of a host that is not there, and since when it was not heard. */
+export function GoneMark({ host: { presence, heard } }: { host: HostView }) {
+  const age = heard === null ? "" : ` ${duration(now.value - heard).split(" ")[0] ?? ""}`;
+  return (
+    <span title={heard === null ? "never heard" : `heard last ${clock(heard)}`}>
+      <Mark tone={toneOfPresence(presence)}>
+        {presence}
+        {age}
+      </Mark>
+    </span>
+  );
 }
 
 export function WatcherMark({ watcher }: { watcher: WatcherView }) {
