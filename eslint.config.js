@@ -111,5 +111,15 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    files: ["controller/src/**", "test/**"],
+    ignores: ["controller/src/store/sqlite.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        { name: "better-sqlite3", allowTypeImports: true, message: "store/sqlite.ts says why only it opens databases" },
+      ],
+    },
+  },
   { files: ["**/*.{test,fixture}.ts", "test/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
 );

@@ -69,7 +69,7 @@ async function operate(options: Working, config: ControllerConfig): Promise<numb
   try {
     if (options.kind === "backup") {
       const { backup } = await import("./operations/backup.ts");
-      await backup(config, options.directory, out);
+      backup(config, options.directory, out);
     } else if (options.kind === "prune") {
       const { pruneNow } = await import("./operations/prune.ts");
       pruneNow(config, options, out);

@@ -1,13 +1,14 @@
-import Sqlite from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { IngestProgress } from "./ingest/consumer.ts";
 import { ReadinessCheck } from "./readiness.ts";
 import { readMeta } from "./store/database.ts";
 import { EVENTS_MIGRATIONS, migrate } from "./store/migrations.ts";
+import { openSqlite } from "./store/sqlite.ts";
 
-let db: Sqlite.Database;
+let db: Database;
 beforeEach(() => {
-  db = new Sqlite(":memory:");
+  db = openSqlite(":memory:");
   migrate(db, EVENTS_MIGRATIONS);
 });
 afterEach(() => db.close());

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
-import Sqlite, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
+import { isBusy, openSqlite } from "./store/sqlite.ts";
 
 const LOCK = "lock";
 
@@ -11,7 +12,7 @@ export function isInUse(path: string): boolean {
   if (!existsSync(join(path, LOCK))) return false;
   let lock: Database | null = null;
   try {
-    lock = new Sqlite(join(path, LOCK), { timeout: 0, readonly: true });
+    lock = openSqlite(join(path, LOCK), { timeout: 0, readonly: true });
     lock.prepare("SELECT count(*) FROM sqlite_schema").get();
     return false;
   } catch (error) {
@@ -31,10 +32,6 @@ export function requireOwn(path: string): void {
   if (stat !== undefined && stat.uid !== process.getuid?.()) {
     throw new CircusError("os", `state directory ${path} belongs to another user; run this as the controller's user`);
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Sqlite.SqliteError && error.code.startsWith("SQLITE_BUSY");
 }
 
 export class StateDir implements Disposable {
@@ -62,7 +59,7 @@ export class StateDir implements Disposable {
         throw new CircusError("os", `state directory ${path} is open to others (mode ${bits}); chmod 700 it`);
       }
       if (uid !== process.getuid?.()) throw new CircusError("os", `state directory ${path} belongs to another user`);
-      lock = new Sqlite(join(path, LOCK), { timeout: 0 });
+      lock = openSqlite(join(path, LOCK), { timeout: 0 });
       lock.pragma("locking_mode = EXCLUSIVE");
       lock.exec("BEGIN EXCLUSIVE");
       return new StateDir(path, lock);

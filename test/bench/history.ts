@@ -13,13 +13,14 @@ import {
   Subjects,
   type UptimeQuery,
 } from "@circus-cluster/proto";
-import Sqlite, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import type { RawMessage } from "../../controller/src/ingest/decode.ts";
 import { Writer } from "../../controller/src/ingest/writer.ts";
 import { openStores, type Stores } from "../../controller/src/store/database.ts";
 import { events } from "../../controller/src/store/queries/events.ts";
 import { historyAt } from "../../controller/src/store/queries/history-at.ts";
 import { uptime } from "../../controller/src/store/queries/uptime.ts";
+import { openSqlite } from "../../controller/src/store/sqlite.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { readByController } from "./fleet/stream.ts";
 import { ms, quantile, ratio, table } from "./measure.ts";
@@ -115,7 +116,7 @@ function insertRaw(source: Database, dir: TempDir, hasIntervals: boolean): numbe
     )
     .all();
   const file = dir.file(hasIntervals ? "raw-all.db" : "raw.db");
-  const db = new Sqlite(file);
+  const db = openSqlite(file);
   try {
     for (const pragma of ["journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 16000"])
       db.pragma(pragma);

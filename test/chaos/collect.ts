@@ -1,7 +1,8 @@
 /** Reads at the end what a run has left: databases, logs, descriptors, processes. Nothing is judged here. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
+import type Sqlite from "better-sqlite3";
+import { openSqlite } from "../../controller/src/store/sqlite.ts";
 import { zombiesOf } from "../support/leaks.ts";
 import type { LoadRequest } from "../support/load.ts";
 import { logFiles } from "../support/numbered-lines.ts";
@@ -27,8 +28,8 @@ const WATCHER_NAMES = Object.keys(WATCHERS) as WatcherName[];
 export const ANSWER_MS = 60_000;
 
 export function databaseOf(controller: string, directory: string): Database {
-  const db = new Sqlite(join(directory, "events.db"), { readonly: true });
-  const rollouts = new Sqlite(join(directory, "rollouts.db"), { readonly: true });
+  const db = openSqlite(join(directory, "events.db"), { readonly: true });
+  const rollouts = openSqlite(join(directory, "rollouts.db"), { readonly: true });
   try {
     return {
       ...{ controller, events: eventRows(db), gaps: gapRows(db) },

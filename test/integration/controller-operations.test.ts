@@ -1,8 +1,8 @@
 /** `circus-controller check | backup | prune | rebuild`: real programs, files and a real nats-server. */
 import { chmod, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { EVENTS_STREAM, type UsageAnswer } from "@circus-cluster/proto";
-import Sqlite from "better-sqlite3";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSqlite } from "../../controller/src/store/sqlite.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { type NatsServer, startNatsServer } from "../support/nats-server.ts";
 import { type Program, type Result, run, startProgram } from "../support/process.ts";
@@ -74,7 +74,7 @@ async function stopController(): Promise<void> {
 
 /** A day of long ago, as an older controller left it. */
 function addOldDay(file: string, day: string, rows: number): void {
-  const db = new Sqlite(file);
+  const db = openSqlite(file);
   const [today] = db
     .prepare("SELECT name, sql FROM sqlite_schema WHERE name GLOB 'ev_[0-9]*' AND type = 'table'")
     .all() as {
@@ -128,7 +128,7 @@ describe("circus-controller check", () => {
   it("finds damage, a newer schema, open doors and bad settings; each line says what to do", async () => {
     await withEvents(5);
     await stopController();
-    const newer = new Sqlite(dir.file("state", "rollouts.db"));
+    const newer = openSqlite(dir.file("state", "rollouts.db"));
     newer.pragma("user_version = 99");
     newer.close();
     await writeFile(dir.file("state", "events.db"), "this is no database, whatever its name says".repeat(200));

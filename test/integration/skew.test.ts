@@ -13,13 +13,13 @@ import {
   Subjects,
 } from "@circus-cluster/proto";
 import { connectFleet, createSeed } from "@circus-cluster/proto/nats";
-import Sqlite from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
 import { Answers } from "../../agent/src/commands/answers.ts";
 import { Outbox } from "../../agent/src/events/outbox.ts";
 import { takeSnapshot } from "../../controller/src/live/model.ts";
 import { openDatabase } from "../../controller/src/store/database.ts";
 import { EVENTS_MIGRATIONS, migrate, ROLLOUTS_MIGRATIONS } from "../../controller/src/store/migrations.ts";
+import { openSqlite } from "../../controller/src/store/sqlite.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { projectRoot, run } from "../support/process.ts";
@@ -54,7 +54,7 @@ const json = (version: string, name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(join(ROOT, version, name), "utf8")) as Record<string, unknown>;
 
 function restore(path: string, version: string, name: string): void {
-  const db = new Sqlite(path);
+  const db = openSqlite(path);
   db.exec(readFileSync(join(ROOT, version, name), "utf8"));
   db.close();
 }
@@ -108,7 +108,7 @@ describe.each(VERSIONS)("what version %s has left", (version) => {
       "web active",
     ]);
     expect(program.stderr).not.toContain("cannot be read");
-    const db = new Sqlite(dir.file("state", "events.db"), { readonly: true });
+    const db = openSqlite(dir.file("state", "events.db"), { readonly: true });
     const table = db
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ev_[0-9]*'")
       .pluck()
@@ -222,7 +222,7 @@ describe("databases of every schema there was", () => {
     await using dir = await tempDir();
     for (let schema = 1; schema <= steps.length; schema++) {
       const path = dir.file(`${schema}.db`);
-      const old = new Sqlite(path);
+      const old = openSqlite(path);
       migrate(old, steps.slice(0, schema));
       old.exec(insert);
       old.close();

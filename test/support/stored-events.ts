@@ -1,6 +1,7 @@
 /** A look into a controller's database, past the controller. */
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
+import type { Database } from "better-sqlite3";
+import { openSqlite } from "../../controller/src/store/sqlite.ts";
 
 interface Key {
   readonly host: string;
@@ -28,7 +29,7 @@ export interface Projection {
 }
 
 export function projectionOf(stateDir: string): Projection {
-  const db = new Sqlite(join(stateDir, "events.db"), { readonly: true });
+  const db = openSqlite(join(stateDir, "events.db"), { readonly: true });
   try {
     const all = (text: string): readonly unknown[] => db.prepare(text).all();
     const events = eventTables(db).map(
@@ -53,7 +54,7 @@ export function projectionOf(stateDir: string): Projection {
   }
 }
 
-function eventTables(db: Sqlite.Database): readonly string[] {
+function eventTables(db: Database): readonly string[] {
   return db
     .prepare<[], { name: string }>(
       "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ev\\_%' ESCAPE '\\'",
@@ -64,7 +65,7 @@ function eventTables(db: Sqlite.Database): readonly string[] {
 
 /** Every event that the controller with this state directory has stored. */
 export function storedEvents(stateDir: string): StoredEvents {
-  const db = new Sqlite(join(stateDir, "events.db"), { readonly: true });
+  const db = openSqlite(join(stateDir, "events.db"), { readonly: true });
   try {
     const keys = eventTables(db).flatMap((name) =>
       db

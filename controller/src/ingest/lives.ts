@@ -52,6 +52,9 @@ interface Added {
 type At = [host: number, watcher: number, epoch: number, seq: number, fleetEpoch: number, fleetSeq: number];
 type HostOp = Pick<Stored, "epoch" | "seq" | "fleet_epoch" | "fleet_seq" | "op" | "time" | "actor" | "cause">;
 
+/** Read at a time. */
+const ROWS_BEHIND = 16;
+
 const PLACE = "(epoch, seq, fleet_epoch, fleet_seq)";
 const ORDER = "epoch, seq, fleet_epoch, fleet_seq";
 const DESC = "epoch DESC, seq DESC, fleet_epoch DESC, fleet_seq DESC";
@@ -60,7 +63,7 @@ export class Lives {
   readonly #last: Statement<[number, number], Stored>;
   readonly #first: Statement<[number, number], Stored>;
   readonly #before: Statement<At, Stored>;
-  readonly #behind: Statement<At, Stored>;
+  readonly #behind: Statement<[...At, number], Stored>;
   readonly #write: Statement;
   readonly #writeNew: Statement;
   readonly #close: Statement<[number | null, ...At]>;
@@ -80,7 +83,7 @@ export class Lives {
     this.#last = db.prepare(`SELECT * FROM itv WHERE ${one} ORDER BY ${DESC} LIMIT 1`);
     this.#first = db.prepare(`SELECT * FROM itv WHERE ${one} ORDER BY ${ORDER} LIMIT 1`);
     this.#before = db.prepare(`SELECT * FROM itv WHERE ${one} AND ${PLACE} < (?,?,?,?) ORDER BY ${DESC} LIMIT 1`);
-    this.#behind = db.prepare(`SELECT * FROM itv WHERE ${one} AND ${PLACE} > (?,?,?,?) ORDER BY ${ORDER}`);
+    this.#behind = db.prepare(`SELECT * FROM itv WHERE ${one} AND ${PLACE} > (?,?,?,?) ORDER BY ${ORDER} LIMIT ?`);
     const insertion = `INSERT INTO itv(host_id, watcher_id, epoch, seq, fleet_epoch, fleet_seq, op, time, t0, t1, state,
          known, known_epoch, is_gone, actor, cause)`;
     this.#write = db.prepare(
@@ -210,15 +213,21 @@ export class Lives {
     this.#put(
       host,
       watcher,
-      insert(
-        before === undefined ? null : rowOf(before),
-        entries,
-        rowsOf(this.#behind.iterate(...placeOf(host, watcher, end))),
-      ),
+      insert(before === undefined ? null : rowOf(before), entries, this.#rowsBehind(host, watcher, end)),
     );
     // Also where the last row itself has not changed: what it says may hold since later than before.
     const last = this.#last.get(host, watcher);
     if (last !== undefined) this.#setTail(host, watcher, rowOf(last));
+  }
+
+  /** As far as they are asked for: most often the first says that nothing changes any more. */
+  *#rowsBehind(host: number, watcher: number, at: Position): Generator<Row> {
+    for (let after: Position | null = at; after !== null; ) {
+      const some = this.#behind.all(...placeOf(host, watcher, after), ROWS_BEHIND);
+      for (const row of some) yield rowOf(row);
+      const last = some.at(-1);
+      after = last === undefined || some.length < ROWS_BEHIND ? null : positionOf(last);
+    }
   }
 
   #put(host: number, watcher: number, rows: readonly Row[]): void {
@@ -269,10 +278,6 @@ function columnsOf(host: number, watcher: number, row: Row): unknown[] {
     actor,
     cause,
   ];
-}
-
-function* rowsOf(stored: Iterable<Stored>): Generator<Row> {
-  for (const row of stored) yield rowOf(row);
 }
 
 function positionOf(row: Pick<Stored, "epoch" | "seq" | "fleet_epoch" | "fleet_seq">): Position {

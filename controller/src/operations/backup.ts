@@ -2,14 +2,11 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
-import Sqlite from "better-sqlite3";
 import type { ControllerConfig } from "../config.ts";
 import { requireOwn } from "../state-dir.ts";
 import { readMeta } from "../store/database.ts";
 import { DATABASES, damageOf, openForReading, schemaOf } from "../store/files.ts";
-
-/** All pages in one step: a copy in several begins again whenever the controller writes in between. */
-const ALL_PAGES = 0x7fffffff;
+import { openSqlite } from "../store/sqlite.ts";
 
 /**
  * Copies into a new directory, which appears under its name only when it is whole and was read back; to restore, put
@@ -17,7 +14,7 @@ const ALL_PAGES = 0x7fffffff;
  *
  * @throws CircusError with one line
  */
-export async function backup(config: ControllerConfig, directory: string, out: (line: string) => void): Promise<void> {
+export function backup(config: ControllerConfig, directory: string, out: (line: string) => void): void {
   requireOwn(config.stateDir);
   const target = resolve(directory);
   if (existsSync(target)) throw new CircusError("conflict", `${target} is there already; name a directory that is not`);
@@ -29,7 +26,7 @@ export async function backup(config: ControllerConfig, directory: string, out: (
     for (const { name } of DATABASES) {
       // A state directory of before there was one has none until the next start.
       if (name === "usage.db" && !existsSync(join(config.stateDir, name))) continue;
-      lines.push(await copy(config.stateDir, partial, name));
+      lines.push(copy(config.stateDir, partial, name));
     }
     renameSync(partial, target);
     for (const line of lines) out(join(target, line));
@@ -40,16 +37,17 @@ export async function backup(config: ControllerConfig, directory: string, out: (
   }
 }
 
-async function copy(from: string, to: string, name: string): Promise<string> {
+function copy(from: string, to: string, name: string): string {
   const source = openForReading(from, name);
   if (source === null) throw new CircusError("not-found", `${join(from, name)} is not there: nothing to back up`);
   const path = join(to, name);
   try {
-    await source.backup(path, { progress: () => ALL_PAGES });
+    // As it is at one moment: a controller that runs writes on meanwhile.
+    source.prepare("VACUUM INTO ?").run(path);
   } finally {
     source.close();
   }
-  const db = new Sqlite(path);
+  const db = openSqlite(path);
   try {
     // One file each, without a log beside it.
     db.pragma("journal_mode = DELETE");

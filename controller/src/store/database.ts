@@ -3,9 +3,10 @@
  * (`all()`, never an iteration over an await), so that the write-ahead log can always be folded back.
  */
 import { join } from "node:path";
-import Sqlite, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import { EVENTS_MIGRATIONS, migrate, ROLLOUTS_MIGRATIONS, USAGE_MIGRATIONS } from "./migrations.ts";
 import { prepared } from "./prepared.ts";
+import { openSqlite } from "./sqlite.ts";
 
 export interface Stores extends Disposable {
   /** The projection of the stream: can be made anew from it. */
@@ -21,7 +22,7 @@ export const BUSY_MS = 5000;
 
 /** @param synchronous NORMAL may lose the last transactions in a power cut, never consistency. */
 export function openDatabase(path: string, migrations: readonly string[], synchronous: "NORMAL" | "FULL"): Database {
-  const db = new Sqlite(path, { timeout: BUSY_MS });
+  const db = openSqlite(path, { timeout: BUSY_MS });
   try {
     db.pragma("journal_mode = WAL");
     db.pragma(`synchronous = ${synchronous}`);

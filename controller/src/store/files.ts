@@ -2,8 +2,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "@circus-cluster/proto";
-import Sqlite, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import { EVENTS_MIGRATIONS, ROLLOUTS_MIGRATIONS, USAGE_MIGRATIONS } from "./migrations.ts";
+import { openSqlite } from "./sqlite.ts";
 
 export const DATABASES = [
   { name: "events.db", steps: EVENTS_MIGRATIONS },
@@ -14,7 +15,7 @@ export const DATABASES = [
 /** The database, for reading alone; null where there is no such file. @throws SQLite's error */
 export function openForReading(dir: string, name: string): Database | null {
   const path = join(dir, name);
-  return existsSync(path) ? new Sqlite(path, { readonly: true, timeout: 5000 }) : null;
+  return existsSync(path) ? openSqlite(path, { readonly: true, timeout: 5000 }) : null;
 }
 
 /** Null where all is well, else what SQLite finds, or says of a file that is none of its own. One line. */

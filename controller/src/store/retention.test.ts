@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FleetEvent, Subjects } from "@circus-cluster/proto";
-import Sqlite, { type Database } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Writer } from "../ingest/writer.ts";
 import { openDatabase } from "./database.ts";
@@ -12,6 +12,7 @@ import { dayTables } from "./queries/days.ts";
 import { history } from "./queries/history.ts";
 import { currentRows } from "./queries/status.ts";
 import { type Keep, type Pruned, prune, prunedBefore, usedBytes } from "./retention.ts";
+import { openSqlite } from "./sqlite.ts";
 import { foldBack, walBytes } from "./wal.ts";
 
 const DAY = 86_400_000;
@@ -92,7 +93,7 @@ describe("retention by age", () => {
 
   it("leaves a writer that had the day open able to go on, and no event is taken twice", () => {
     fill(2);
-    const second = new Sqlite(join(dir, "events.db"));
+    const second = openSqlite(join(dir, "events.db"));
     for (const _ of prune(second, { ageMs: DAY, sizeBytes: null }, T0 + 20 * DAY));
     second.close();
     expect(dayTables(db)).toEqual([]);
@@ -126,14 +127,14 @@ describe("the write-ahead log", () => {
     fill(2);
     expect(walBytes(file)).toBeGreaterThan(10_000);
     expect(foldBack(db, 1024 ** 3)).toBe("small");
-    const reader = new Sqlite(file, { readonly: true });
-    const rows = reader.prepare("SELECT * FROM host").iterate();
-    rows.next();
+    const reader = openSqlite(file, { readonly: true });
+    reader.exec("BEGIN");
+    reader.prepare("SELECT * FROM host").get();
     take(T0 + 3 * DAY, "watcher_stopped");
     const beganMs = performance.now();
     expect(foldBack(db, 1000)).toBe("held");
     expect(performance.now() - beganMs).toBeLessThan(3000); // it does not wait out the busy timeout
-    rows.return?.();
+    reader.exec("COMMIT");
     reader.close();
     expect(foldBack(db, 1000)).toBe("folded");
     expect(walBytes(file)).toBe(0);

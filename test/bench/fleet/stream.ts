@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { EVENTS_STREAM, Subjects } from "@circus-cluster/proto";
 import { connectFleet, type FleetConnection } from "@circus-cluster/proto/nats";
-import Sqlite from "better-sqlite3";
+import { openSqlite } from "../../../controller/src/store/sqlite.ts";
 import { startNatsServer } from "../../support/nats-server.ts";
 import { startProgram } from "../../support/process.ts";
 import { tempDir } from "../../support/temp.ts";
@@ -56,7 +56,7 @@ export async function readByController(events: Iterable<Published>): Promise<{ m
   await controller.waitForLine(/"reading events"/, 60_000);
   const reading = performance.now();
   using db = {
-    open: new Sqlite(dir.file("state/events.db"), { readonly: true }),
+    open: openSqlite(dir.file("state/events.db"), { readonly: true }),
     [Symbol.dispose]: () => db.open.close(),
   };
   const position = db.open.prepare<[], { v: unknown }>("SELECT v FROM meta WHERE k = 'pos'");

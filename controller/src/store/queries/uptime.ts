@@ -34,16 +34,32 @@ export function uptime(db: Database, query: UptimeQuery, now: Millis): readonly 
   const end = (): void => {
     if (sum !== null) rows.push(sum.row(exits.get(keyOf(sum))));
   };
-  // Read to its end without a pause: nothing else uses the connection meanwhile.
-  for (const interval of prepared<Interval>(db, intervalsOf(query)).iterate(bound)) {
-    if (sum === null || sum.host !== interval.host || sum.watcher !== interval.watcher) {
-      end();
-      sum = new Sum(interval.host, interval.watcher);
+  // A host at a time: those of a whole fleet would be millions, held at once.
+  for (const host of prepared<{ name: string }>(db, hostsOf(query)).all(bound)) {
+    const one = { hosts: [host.name], watcher: query.watcher };
+    for (const interval of prepared<Interval>(db, intervalsOf(one)).all({
+      ...bound,
+      hosts: JSON.stringify(one.hosts),
+    })) {
+      if (sum === null || sum.host !== interval.host || sum.watcher !== interval.watcher) {
+        end();
+        sum = new Sum(interval.host, interval.watcher);
+      }
+      sum.add(interval);
     }
-    sum.add(interval);
   }
   end();
   return rows;
+}
+
+/** Those that may have intervals. */
+function hostsOf(scope: Scope): string {
+  return `
+  SELECT DISTINCT host.name
+  FROM cur
+  JOIN host ON host.id = cur.host_id
+  WHERE ${inScope("cur", scope)}
+  ORDER BY host.name`;
 }
 
 function intervalsOf(scope: Scope): string {
