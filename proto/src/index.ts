@@ -35,5 +35,6 @@ export * from "./subjects.ts";
 export * from "./time.ts";
 export * from "./topics.ts";
 export * from "./usage.ts";
+export * from "./usage-report.ts";
 export * from "./version.ts";
 export * from "./words.ts";

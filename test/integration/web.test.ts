@@ -72,6 +72,19 @@ it("signs in, rolls out, sees a host get lost, looks back, and is readable by ev
   await desk.picture("web-overview");
   const calm = Date.now();
 
+  // What it uses: agents tell of it some seconds after their start, in numbers that can be read without the plot.
+  await page.goto(`${url}#/watcher/myworker`);
+  await page.getByLabel("Time span").selectOption({ label: "last 1 hour" });
+  const memory = page.getByRole("img", { name: /Memory, resident, of myworker: now \d+(\.\d)? MiB/ });
+  await memory.waitFor({ timeout: 120_000 });
+  await page.getByRole("img", { name: /CPU, .* now \d+(\.\d+)? %/ }).waitFor();
+  await page.getByRole("img", { name: "Processes, of myworker: now 4," }).waitFor({ timeout: 120_000 });
+  await row("web2").getByText("MiB").waitFor();
+  await desk.picture("web-usage");
+  await page.goto(`${url}#/host/web1`);
+  await page.getByRole("img", { name: /CPU, .* of web1: now / }).waitFor();
+  await row("myworker").getByText("MiB").waitFor();
+
   await page.goto(`${url}#/start?watcher=myworker`);
   await page.getByLabel("Hosts in a wave").fill("1");
   await page.getByLabel("Soak, in seconds").fill("3.5");

@@ -10,13 +10,15 @@ import {
   type UsageSeries,
 } from "@circus-cluster/proto";
 import { ALL, type Cell, type FleetCell, fleetOverTime, join, ofHost, together } from "./cell.ts";
-import { fleetOf, type HostCells, type HostNow, type OpenBuckets } from "./open.ts";
+import { type Bucket, fleetOf, type HostCells, type HostNow, type OpenBuckets } from "./open.ts";
 import { wholeTo } from "./roll-up.ts";
 import type { UsageStore } from "./store.ts";
 import { planOf, TIERS } from "./tiers.ts";
 
 /** Rows that one answer may read: a few tenths of a second. */
 const ROWS_MAX = 30_000;
+/** From one report to the next, at most. */
+const NEXT_MS = 75_000;
 /** With more hosts than this one look at a whole bucket is cheaper. */
 const ONE_BY_ONE_MAX = 100;
 
@@ -26,23 +28,25 @@ export interface UsageSource {
   now(): ReadonlyMap<string, HostNow>;
 }
 
+/** Which bucket: its tier and its beginning. */
+type Place = readonly [tier: number, startMs: Millis];
+
 type Steps = (FleetCell | undefined)[];
 
 /** @throws CircusError where it asks for too much at once */
 export function usageAnswer(source: UsageSource, query: UsageQuery, nowMs: Millis): UsageAnswer {
   const { store } = source;
   const { by, watcher, since, until, points, limit } = query;
-  const isOfFleet = query.hosts === null && by !== "host";
-  const hosts = query.hosts?.length ?? store.hostCount;
-  const rowsPerBucket = isOfFleet ? (by === "none" ? 1 : store.shardCount) : hosts;
+  const ofFleet = by === "watcher" ? store.shardCount : by === "none" ? 1 : 1 + store.hostCount;
+  const rowsPerBucket = query.hosts?.length ?? ofFleet;
   const plan = planOf({ since, until, points, nowMs, rowsPerBucket, rowsMax: ROWS_MAX });
   if (plan === null) throw new CircusError("message", "too much at once: name fewer hosts, or a shorter time");
   const { stepMs, startMs, steps } = plan;
   const total: Steps = Array.from({ length: steps });
   const rows = new Map<string, Steps>();
   const whole = watcher ?? ALL;
-  for (const [tier, bucketMs] of bucketsOf(store, plan.tier, startMs, until)) {
-    const step = Math.floor((bucketMs - startMs) / stepMs);
+  for (const place of bucketsOf(store, plan.tier, startMs, until)) {
+    const step = Math.floor((place[1] - startMs) / stepMs);
     const put = (into: Steps, cell: FleetCell): void => {
       const before = into[step];
       into[step] = before === undefined ? cell : fleetOverTime(before, cell);
@@ -53,23 +57,22 @@ export function usageAnswer(source: UsageSource, query: UsageQuery, nowMs: Milli
       put(row, cell);
     };
     const wanted = by === "watcher" ? watcher : whole;
-    if (isOfFleet) {
-      const cells = fleetCells(source, tier, bucketMs, wanted);
-      for (const [name, cell] of cells) {
+    if (query.hosts === null) {
+      for (const [name, cell] of fleetCells(source, place, wanted, nowMs)) {
         if (name === whole) put(total, cell);
         if (by === "watcher" && name !== ALL) putRow(name, cell);
       }
-      continue;
+      if (by !== "host") continue;
     }
     const sums = new Map<string, FleetCell>();
-    for (const [host, cells] of hostCells(source, tier, bucketMs, query.hosts, wanted)) {
+    for (const [host, cells] of hostCells(source, place, query.hosts, wanted, nowMs)) {
       for (const [name, cell] of cells) {
         join(sums, name, ofHost(host, cell), together);
-        if (by === "host" && name === whole) putRow(host, { ...ofHost(host, cell), ...cell });
+        if (by === "host" && name === whole) putRow(host, ofHost(host, cell));
       }
     }
     const sum = sums.get(whole);
-    if (sum !== undefined) put(total, sum);
+    if (sum !== undefined && query.hosts !== null) put(total, sum);
     if (by === "watcher") for (const [name, cell] of sums) if (name !== ALL) putRow(name, cell);
   }
   const now = nowOf(source, query, nowMs);
@@ -88,7 +91,7 @@ export function usageAnswer(source: UsageSource, query: UsageQuery, nowMs: Milli
 }
 
 /** The tier as far as it is whole, then finer ones. Of each bucket: its tier and its beginning. */
-function* bucketsOf(store: UsageStore, tier: number, fromMs: Millis, untilMs: Millis): Generator<[number, Millis]> {
+function* bucketsOf(store: UsageStore, tier: number, fromMs: Millis, untilMs: Millis): Generator<Place> {
   let nextMs = fromMs;
   for (let at = tier; at >= 0; at--) {
     const bucketMs = TIERS[at]?.bucketMs ?? untilMs;
@@ -97,33 +100,46 @@ function* bucketsOf(store: UsageStore, tier: number, fromMs: Millis, untilMs: Mi
   }
 }
 
+/**
+ * A bucket that may still grow; null: it is stored. Hosts tell at different moments: who told of the time just before
+ * it, and is to tell of it soon, counts with that, or the newest sums would be of half the fleet.
+ */
+function openBucket(source: UsageSource, startMs: Millis, nowMs: Millis): Bucket | null {
+  const told = source.open.get(startMs);
+  if (startMs < source.open.openFrom || startMs > nowMs) return told.size > 0 ? told : null;
+  const bucket = new Map(told);
+  for (const [host, { at, watchers }] of source.now()) {
+    if (!bucket.has(host) && at <= startMs && nowMs < at + NEXT_MS) bucket.set(host, watchers);
+  }
+  return bucket.size > 0 ? bucket : null;
+}
+
 /** @param watcher null: all of them */
 function fleetCells(
-  { store, open }: UsageSource,
-  tier: number,
-  startMs: Millis,
+  source: UsageSource,
+  [tier, startMs]: Place,
   watcher: string | null,
+  nowMs: Millis,
 ): Iterable<readonly [string, FleetCell]> {
-  const inMemory = tier === 0 ? open.get(startMs) : null;
-  if (inMemory === null || inMemory.size === 0) return store.fleet(tier, startMs, watcher);
-  return fleetOf([...inMemory].map(([host, cells]) => [host, narrowed(cells, watcher)]));
+  const bucket = tier === 0 ? openBucket(source, startMs, nowMs) : null;
+  if (bucket === null) return source.store.fleet(tier, startMs, watcher);
+  return fleetOf([...bucket].map(([host, cells]) => [host, narrowed(cells, watcher)]));
 }
 
 function hostCells(
-  { store, open }: UsageSource,
-  tier: number,
-  startMs: Millis,
+  source: UsageSource,
+  [tier, startMs]: Place,
   hosts: readonly string[] | null,
   watcher: string | null,
+  nowMs: Millis,
 ): Iterable<readonly [host: string, cells: HostCells]> {
-  const inMemory = tier === 0 ? open.get(startMs) : null;
-  if (inMemory === null || inMemory.size === 0) {
-    if (hosts !== null && hosts.length <= ONE_BY_ONE_MAX) {
-      return hosts.map((host) => [host, store.host(tier, startMs, host, watcher) ?? new Map<string, Cell>()]);
-    }
-    return chosen(store.bucket(tier, startMs, watcher), hosts);
+  const { store } = source;
+  const bucket = tier === 0 ? openBucket(source, startMs, nowMs) : null;
+  if (bucket !== null) return chosen(bucket, hosts).map(([host, cells]) => [host, narrowed(cells, watcher)]);
+  if (hosts !== null && hosts.length <= ONE_BY_ONE_MAX) {
+    return hosts.map((host) => [host, store.host(tier, startMs, host, watcher) ?? new Map<string, Cell>()]);
   }
-  return chosen(inMemory, hosts).map(([host, cells]) => [host, narrowed(cells, watcher)]);
+  return chosen(store.bucket(tier, startMs, watcher), hosts);
 }
 
 function chosen<T>(of: ReadonlyMap<string, T>, hosts: readonly string[] | null): readonly (readonly [string, T])[] {

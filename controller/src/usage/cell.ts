@@ -44,39 +44,33 @@ export function overTime(a: Cell, b: Cell): Cell {
 }
 
 export function fleetOverTime(a: FleetCell, b: FleetCell): FleetCell {
-  const cpu = a.topCpu >= b.topCpu ? a : b;
-  const rss = a.topRss >= b.topRss ? a : b;
-  return {
-    ...overTime(a, b),
-    hosts: Math.max(a.hosts, b.hosts),
-    topCpu: cpu.topCpu,
-    topCpuHost: cpu.topCpuHost,
-    topRss: rss.topRss,
-    topRssHost: rss.topRssHost,
-  };
+  return { ...overTime(a, b), hosts: Math.max(a.hosts, b.hosts), ...topOf(a, b) };
 }
 
-/** One host's share as that of a fleet. Its mean counts as its largest: peaks of hosts are not at the same moment. */
+/** One host's share as that of a fleet. */
 export function ofHost(host: string, cell: Cell): FleetCell {
-  const { ms, cpu, rss, processes } = cell;
-  const top = { topCpu: cpu, topCpuHost: host, topRss: rss, topRssHost: host };
-  return { ms, cpu, cpuMax: cpu, rss, rssMax: rss, processes, hosts: 1, ...top };
+  const { cpuMax, rssMax } = cell;
+  return { ...cell, hosts: 1, topCpu: cpuMax, topCpuHost: host, topRss: rssMax, topRssHost: host };
 }
 
-/** Two shares of the same bucket. */
+/** Two shares of the same bucket. Their peaks need not be at the same moment: what is known is that it was so much. */
 export function together(a: FleetCell, b: FleetCell): FleetCell {
-  const cpu = a.topCpu >= b.topCpu ? a : b;
-  const rss = a.topRss >= b.topRss ? a : b;
   return {
     ms: Math.max(a.ms, b.ms),
     cpu: a.cpu + b.cpu,
-    cpuMax: a.cpuMax + b.cpuMax,
+    cpuMax: Math.max(a.cpu + b.cpu, a.cpuMax, b.cpuMax),
     rss: a.rss + b.rss,
-    rssMax: a.rssMax + b.rssMax,
+    rssMax: Math.max(a.rss + b.rss, a.rssMax, b.rssMax),
     processes: a.processes + b.processes,
     hosts: a.hosts + b.hosts,
-    ...{ topCpu: cpu.topCpu, topCpuHost: cpu.topCpuHost, topRss: rss.topRss, topRssHost: rss.topRssHost },
+    ...topOf(a, b),
   };
+}
+
+function topOf(a: FleetCell, b: FleetCell): Pick<FleetCell, "topCpu" | "topCpuHost" | "topRss" | "topRssHost"> {
+  const { topCpu, topCpuHost } = a.topCpu >= b.topCpu ? a : b;
+  const { topRss, topRssHost } = a.topRss >= b.topRss ? a : b;
+  return { topCpu, topCpuHost, topRss, topRssHost };
 }
 
 /** Puts one more into a map of them. */

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openDatabase } from "../store/database.ts";
 import { USAGE_MIGRATIONS } from "../store/migrations.ts";
 import { usageAnswer } from "./answer.ts";
-import { cellsOf, fleetOf, OpenBuckets } from "./open.ts";
+import { cellsOf, fleetOf, type HostNow, OpenBuckets } from "./open.ts";
 import { pruneUsage, rollUp, wholeTo, writeBucket } from "./roll-up.ts";
 import { UsageStore } from "./store.ts";
 
@@ -88,6 +88,30 @@ describe("usage in SQLite", () => {
       Array.from({ length: 60 }, () => null),
     );
     expect(ask(store, T + HOUR, {}).total).toMatchObject({ topCpu: { host: "web2", value: 30 } });
+  });
+
+  it("counts a host that is about to tell with what it told last, and not one that is silent", () => {
+    const now = T + 10 * MINUTE + 5000;
+    const open = new OpenBuckets(MINUTE, now, 90_000, () => new Map());
+    const told = (host: string, cpu: number, ageMs: number): readonly [string, HostNow] => {
+      const watchers = cellsOf({ v: 1, kind: "usage", span: MINUTE, watchers: [["web", cpu * 600, 0, 1]] });
+      open.add(host as HostName, now - ageMs, MINUTE, watchers);
+      return [host, { at: now - ageMs, watchers }];
+    };
+    const latest = new Map([told("web1", 10, 1000), told("web2", 30, 50_000), told("web3", 50, 130_000)]);
+    const source = { store: new UsageStore(db), open, now: () => latest };
+    const query = {
+      hosts: null,
+      watcher: "web",
+      by: "none",
+      since: now - 4 * MINUTE,
+      until: now,
+      points: 120,
+      limit: 1,
+    } as const;
+    const { total } = usageAnswer(source, query, now);
+    expect(total.hosts).toEqual([null, null, 1, 2, 2]);
+    expect(total.cpu.slice(2)).toEqual([30, 40, 40]);
   });
 
   it("keeps mean and peak as it grows coarser, and the newest part as fine as it is", () => {

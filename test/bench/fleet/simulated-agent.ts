@@ -5,7 +5,9 @@ import {
   type HostName,
   type HostSnapshot,
   messageId,
+  type ReportedWatcher,
   Subjects,
+  type UsageReport,
   type WatcherSnapshot,
 } from "@circus-cluster/proto";
 import { connectFleet, type FleetConnection, type FleetMessage } from "@circus-cluster/proto/nats";
@@ -27,6 +29,9 @@ export interface SimulationPlan {
 const BEAT_MS = 5000;
 const JITTER = 0.1;
 const STORE_MS = 30_000;
+/** Until its first report, at most, as at a real agent; then between two. */
+const REPORT_FIRST_MS = 10_000;
+const REPORT_MS = 60_000;
 
 /** Two are no commands of a real agent: `break`: it gives up, as after one crash too many; `ail`: a process is ill. */
 const CHANGES = ["restart", "stop", "start", "break", "ail"] as const;
@@ -50,6 +55,7 @@ export class SimulatedAgent {
   /** What was done, by id of the command. */
   readonly #changes = new Map<string, Promise<void>>();
   #beat: NodeJS.Timeout | undefined;
+  #report: NodeJS.Timeout | undefined;
 
   private constructor({ name, labels, watchers }: SimulatedHost, subjects: Subjects, connection: FleetConnection) {
     const host = name as HostName;
@@ -73,11 +79,13 @@ export class SimulatedAgent {
     for (const watcher of agent.#watchers.keys()) agent.#emit("watcher_started", watcher, { generation: 1 });
     await agent.#stored;
     agent.#beatOnce();
+    agent.#reportIn(Math.random() * REPORT_FIRST_MS);
     return agent;
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.#beat);
+    clearTimeout(this.#report);
     await this.#connection.close(1000);
   }
 
@@ -95,6 +103,19 @@ export class SimulatedAgent {
     this.#connection.publish(this.#subjects.heartbeat(this.#host), { ...beat, version: "sim", load: 0.5, backlog: 0 });
     const jitter = 1 + JITTER * (2 * Math.random() - 1);
     this.#beat = setTimeout(() => this.#beatOnce(), BEAT_MS * jitter);
+  }
+
+  /** What watchers use, of some size that differs from minute to minute. */
+  #reportIn(ms: number): void {
+    this.#report = setTimeout(() => {
+      const watchers = [...this.#watchers.keys()].map((name): ReportedWatcher => {
+        const share = Math.random();
+        return [name, Math.round(share * ms), Math.round(2e7 + share * 3e8), 1];
+      });
+      const report: UsageReport = { v: 1, kind: "usage", span: Math.max(1000, Math.round(ms)), watchers };
+      this.#connection.publish(this.#subjects.heartbeat(this.#host), report);
+      this.#reportIn(REPORT_MS * (1 + JITTER * (2 * Math.random() - 1)));
+    }, ms);
   }
 
   #emit(kind: string, watcher: string | null, data: FleetEvent["data"] = {}, more: Partial<FleetEvent> = {}): void {

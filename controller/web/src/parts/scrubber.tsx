@@ -2,17 +2,13 @@
 import { useSignal } from "@preact/signals";
 import { clock } from "../clock.ts";
 import { now } from "../state.ts";
+import { SPANS, SpanSelect } from "./span.tsx";
 
-const SPANS: readonly (readonly [string, number])[] = [
-  ["1 hour", 3_600_000],
-  ["24 hours", 86_400_000],
-  ["7 days", 604_800_000],
-  ["30 days", 2_592_000_000],
-];
+const DAYS_30 = ["30 days", 2_592_000_000] as const;
 const STEPS = 3600;
 
 export function Scrubber({ at, onChange }: { at: number | null; onChange: (time: number | null) => void }) {
-  const span = useSignal(SPANS[0]?.[1] ?? 0);
+  const span = useSignal(SPANS[0][1]);
   // The end stays where it was while somebody looks back, so that the moment chosen does not move.
   const end = useSignal(now.value);
   if (at === null) end.value = now.value;
@@ -21,22 +17,14 @@ export function Scrubber({ at, onChange }: { at: number | null; onChange: (time:
   const move = (step: number): void => onChange(step >= STEPS ? null : Math.round(begin + (step / STEPS) * span.value));
   return (
     <div class="scrubber">
-      <label>
-        <span class="visually-hidden">Time span</span>
-        <select
-          value={String(span.value)}
-          onChange={(event) => {
-            span.value = Number(event.currentTarget.value);
-            onChange(null);
-          }}
-        >
-          {SPANS.map(([title, ms]) => (
-            <option key={ms} value={String(ms)}>
-              last {title}
-            </option>
-          ))}
-        </select>
-      </label>
+      <SpanSelect
+        spans={[...SPANS, DAYS_30]}
+        value={span.value}
+        onChange={(ms) => {
+          span.value = ms;
+          onChange(null);
+        }}
+      />
       <input
         type="range"
         aria-label="Moment shown"
