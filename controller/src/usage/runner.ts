@@ -24,7 +24,7 @@ const WORK_MS = 10_000;
 /** Between two steps: ingest has the greater part of the time. */
 const PAUSE_MS = 10;
 /** A host that told nothing for so long is not known to use anything now. */
-export const FRESH_MS = 180_000;
+const FRESH_MS = 180_000;
 
 export class UsageRunner implements AsyncDisposable {
   readonly store: UsageStore;
