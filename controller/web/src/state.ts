@@ -1,6 +1,6 @@
 /** The page's state as signals, kept current by the live stream; and what is behind the address's `#`. */
 import { computed, signal } from "@preact/signals";
-import { ApiError, ask, type Me, me, stream } from "./api.ts";
+import { ApiError, ask, type Me, me, stream, token } from "./api.ts";
 import { EMPTY, type Entry, headOf, type Picture, pictureOf, withEntries, withInfos } from "./model.ts";
 
 /** How often what the stream tells is drawn. */
@@ -15,6 +15,8 @@ export const now = signal(Date.now());
 export const user = signal<Me | null>(null);
 /** `unknown` until the controller said whether a token is needed. */
 export const access = signal<"unknown" | "needed" | "granted">("unknown");
+/** Why somebody who had a token is asked for one again. */
+export const refusal = signal<string | null>(null);
 export const picture = signal<Picture>(EMPTY);
 /** Page ms at which the controller was heard last, and what is wrong where it is not heard. */
 export const line = signal<{ readonly heard: number | null; readonly trouble: string | null }>({
@@ -63,24 +65,28 @@ export function start(): void {
   void enter();
 }
 
-/** Asks who we are; then follows the fleet. */
+/** Asks who we are, until somebody answers; then follows the fleet. @returns why the controller refused */
 export async function enter(): Promise<string | null> {
   try {
     const answer = await me();
     user.value = answer;
     access.value = answer.refused === null ? "granted" : "needed";
+    refusal.value = token() === null ? null : answer.refused;
     if (answer.refused === null) void follow();
     return answer.refused;
   } catch (error) {
     line.value = { ...line.value, trouble: text(error) };
+    refusal.value = text(error);
     setTimeout(() => void enter(), 2000);
-    return text(error);
+    return null;
   }
 }
 
 let following: AbortController | null = null;
 
-export function leave(): void {
+/** @param reason null: by one's own wish */
+export function leave(reason: string | null = null): void {
+  refusal.value = reason;
   following?.abort();
   following = null;
   user.value = null;
@@ -123,7 +129,7 @@ async function follow(): Promise<void> {
     } catch (error) {
       if (control.signal.aborted) break;
       if (error instanceof ApiError && error.status === 401) {
-        leave();
+        leave(error.message);
         break;
       }
       line.value = { ...line.value, trouble: text(error) };

@@ -157,7 +157,7 @@ async function follow(
       }
     } catch (error) {
       if (isOver()) return;
-      if (error instanceof ApiError && error.status === 401) leave();
+      if (error instanceof ApiError && error.status === 401) leave(error.message);
       onTrouble(text(error));
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

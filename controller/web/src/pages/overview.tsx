@@ -1,5 +1,5 @@
 /** The whole fleet: a line a host, a column a watcher, what is wrong first; or as it was at any moment. */
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { clock } from "../clock.ts";
 import { isWrong, matcher } from "../filter.ts";
@@ -9,14 +9,14 @@ import { Grid } from "../parts/grid.tsx";
 import { Mark, Trouble } from "../parts/marks.tsx";
 import { usePast } from "../parts/past.ts";
 import { Scrubber } from "../parts/scrubber.tsx";
-import { now, picture } from "../state.ts";
+import { now, picture, route } from "../state.ts";
 import { plural } from "../words.ts";
 
 /** A pointer that rested for so long is about to do nothing. */
 const REST_MS = 5000;
 
 export function Overview() {
-  const filter = useSignal("");
+  const filter = useFilter();
   const at = useSignal<number | null>(null);
   const past = usePast(at.value);
   const isPast = at.value !== null;
@@ -65,6 +65,20 @@ export function Overview() {
       )}
     </>
   );
+}
+
+/** Kept in the address: a link has it, and who comes back from a host finds it. */
+function useFilter() {
+  const { query } = route.value;
+  const filter = useSignal(query.get("filter") ?? "");
+  useEffect(() => {
+    filter.value = query.get("filter") ?? "";
+  }, [query]);
+  useSignalEffect(() => {
+    const address = filter.value === "" ? "#/" : `#/?${new URLSearchParams({ filter: filter.value }).toString()}`;
+    if (location.hash !== address && route.peek().page === "") history.replaceState(null, "", address);
+  });
+  return filter;
 }
 
 /** In the order of names. */

@@ -1,7 +1,7 @@
 /** One rollout, wave by wave, with what may be done about it. */
 import type { RolloutRecord } from "@circus-cluster/proto";
 import { useSignal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, change } from "../api.ts";
 import { clock } from "../clock.ts";
 import { headOf } from "../model.ts";
@@ -12,18 +12,27 @@ import { mayChange, picture, seeRollout, text } from "../state.ts";
 
 type Verb = "rollout-pause" | "rollout-resume" | "rollout-abort" | "rollout-retry";
 
+const ASK_MS = 1000;
+
 export function RolloutPage({ id }: { id: string }) {
   const [record, setRecord] = useState<RolloutRecord | null>(null);
   const trouble = useSignal<string | null>(null);
   const head = picture.value.rollouts.get(id);
   // The stream tells of each change; the steps of the whole come with the answer.
   const revision = head === undefined ? "" : `${head.revision} ${JSON.stringify(head.steps)}`;
+  const asked = useRef(0);
   useEffect(() => {
-    const control = new AbortController();
-    ask("rollout-show", { id }, control.signal).then(setRecord, (error: unknown) => {
-      if (!control.signal.aborted) trouble.value = text(error);
-    });
-    return () => control.abort();
+    // Of a thousand hosts one moves every moment: the whole record comes once a second, and no question is cut short.
+    const timer = setTimeout(
+      () => {
+        asked.current = Date.now();
+        ask("rollout-show", { id }).then(setRecord, (error: unknown) => {
+          trouble.value = text(error);
+        });
+      },
+      asked.current + ASK_MS - Date.now(),
+    );
+    return () => clearTimeout(timer);
   }, [id, revision]);
   if (record === null) return <p>{trouble.value ?? "Asking…"}</p>;
   const shown = head ?? headOf(record);

@@ -1,5 +1,7 @@
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { setToken, token } from "../api.ts";
+import { isWrong } from "../filter.ts";
 import { EventsPage } from "../pages/events.tsx";
 import { HostPage } from "../pages/host.tsx";
 import { LogsPage } from "../pages/logs.tsx";
@@ -18,7 +20,12 @@ const TABS: readonly (readonly [string, string])[] = [
 ];
 
 export function Frame() {
-  const { page } = route.value;
+  const { page, args } = route.value;
+  const wrong = [...picture.value.hosts.values()].filter(isWrong).length;
+  const title = [args[0] ?? TABS.find(([name]) => name === page)?.[1] ?? page, user.value?.fleet].join(" · ");
+  useEffect(() => {
+    document.title = wrong === 0 ? title : `(${wrong}) ${title}`;
+  }, [wrong, title]);
   return (
     <>
       <a class="skip" href="#main">

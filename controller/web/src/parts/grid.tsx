@@ -4,7 +4,7 @@
  */
 import type { RefObject } from "preact";
 import { memo } from "preact/compat";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isThere, toneOfHost, toneOfWatcher } from "../judge.ts";
 import type { HostView, WatcherView } from "../model.ts";
 import { href } from "../state.ts";
@@ -29,7 +29,7 @@ interface GridProps {
 
 /** No `<table>`: a browser lays one out as a whole, which is too slow for each line that comes into sight. */
 export function Grid({ box, hosts, watchers, isPast }: GridProps) {
-  const [first, last] = useLines(box, hosts.length);
+  const [first, last, slots] = useLines(box, hosts.length);
   const widths = useMemo(() => widthsOf(hosts, watchers), [hosts.length, watchers]);
   const style = {
     "--columns": widths.map((ch) => `${ch}ch`).join(" "),
@@ -51,9 +51,14 @@ export function Grid({ box, hosts, watchers, isPast }: GridProps) {
             ))}
           </div>
         </div>
-        <div role="rowgroup" class="lines" style={{ height: `${hosts.length * LINE_PX}px` }}>
-          {hosts.slice(first, last).map((host, index) => (
-            <Line key={host.host} host={host} watchers={watchers} isPast={isPast} index={first + index} />
+        <div
+          role="rowgroup"
+          class="lines"
+          onPointerOver={(event) => explain(event, hosts, watchers)}
+          style={{ height: `${hosts.length * LINE_PX}px` }}
+        >
+          {hosts.slice(first, last).map((host, at) => (
+            <Line key={(first + at) % slots} host={host} watchers={watchers} isPast={isPast} index={first + at} />
           ))}
         </div>
       </div>
@@ -69,16 +74,19 @@ function widthsOf(hosts: readonly HostView[], watchers: readonly string[]): read
   return [host, HEARD_CH, ...columns].map((ch) => Math.min(NAME_MAX_CH, ch));
 }
 
-/** @returns which lines are in sight, and some more: from the first on, before the last */
-function useLines(box: RefObject<HTMLDivElement | null>, count: number): readonly [number, number] {
-  const [seen, setSeen] = useState<readonly number[]>([0, 24]);
+/**
+ * @returns which lines are in sight, and some more: from the first on, before the last; and after how many lines an
+ * element is used again: to change words is cheaper than to make elements
+ */
+function useLines(box: RefObject<HTMLDivElement | null>, count: number): readonly [number, number, number] {
+  const [{ from, seen }, setView] = useState({ from: 0, seen: 24 });
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
     const look = (): void => {
-      const line = (px: number): number => Math.floor(px / LINE_PX / STEP_LINES) * STEP_LINES;
-      const now = [line(element.scrollTop), line(element.scrollTop + element.clientHeight) + STEP_LINES];
-      setSeen((before) => (before.join() === now.join() ? before : now));
+      const steps = (px: number): number => Math.floor(px / LINE_PX / STEP_LINES) * STEP_LINES;
+      const [top, height] = [steps(element.scrollTop), steps(element.clientHeight) + 2 * STEP_LINES];
+      setView((before) => (before.from === top && before.seen === height ? before : { from: top, seen: height }));
     };
     const observer = new ResizeObserver(look);
     observer.observe(element);
@@ -88,9 +96,9 @@ function useLines(box: RefObject<HTMLDivElement | null>, count: number): readonl
       element.removeEventListener("scroll", look);
     };
   }, []);
-  const [from = 0, to = 0] = seen;
-  const last = Math.min(count, to + SPARE_LINES);
-  return [Math.max(0, Math.min(from - SPARE_LINES, last - (to - from))), last];
+  const slots = seen + 2 * SPARE_LINES;
+  const first = Math.max(0, Math.min(from - SPARE_LINES, count - slots));
+  return [first, Math.min(count, first + slots), slots];
 }
 
 interface LineProps {
@@ -101,9 +109,16 @@ interface LineProps {
 }
 
 const Line = memo(function Line({ host, watchers, isPast, index }: LineProps) {
+  const line = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    // Who had the focus on a host that is out of sight has it on no other.
+    const focused = document.activeElement;
+    if (focused instanceof HTMLElement && line.current?.contains(focused) === true) focused.blur();
+  }, [host.host]);
   return (
     <div
       role="row"
+      ref={line}
       class={`row host ${toneOfHost(host)}`}
       aria-rowindex={index + 2}
       style={{ top: `${index * LINE_PX}px` }}
@@ -131,11 +146,20 @@ function cell(host: HostView, watcher: WatcherView | undefined, isPast: boolean)
   const word = isPast ? watcher.state : watcherWord(watcher);
   const isKnown = isThere(host);
   return (
-    <span
-      class={`mark ${isKnown ? toneOfWatcher(watcher) : "unknown"}`}
-      title={watcher.reason ?? `${watcher.state} for ${duration(Date.now() - watcher.since)}`}
-    >
+    <span class={`mark ${isKnown ? toneOfWatcher(watcher) : "unknown"}`}>
       {isKnown || word === "unknown" ? word : `was ${word}`}
     </span>
   );
+}
+
+/** Why, and since when: made for the cell under the pointer, not for all. */
+function explain(event: PointerEvent, hosts: readonly HostView[], watchers: readonly string[]): void {
+  const element = (event.target as HTMLElement).closest('[role="cell"]');
+  const line = element?.parentElement;
+  if (element === null || line === null || line === undefined) return;
+  const host = hosts[Number(line.getAttribute("aria-rowindex")) - 2];
+  const watcher = host?.watchers.get(watchers[[...line.children].indexOf(element) - 2] ?? "");
+  if (watcher === undefined) return;
+  const { state, since, reason } = watcher;
+  element.setAttribute("title", reason ?? `${state} for ${duration(Date.now() - since)}`);
 }

@@ -1,18 +1,14 @@
-import { useState } from "preact/hooks";
 import { setToken } from "../api.ts";
-import { enter } from "../state.ts";
+import { enter, refusal } from "../state.ts";
+import { Trouble } from "./marks.tsx";
 
 export function SignIn() {
-  const [trouble, setTrouble] = useState<string | null>(null);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const given = form.get("token");
     setToken(typeof given === "string" ? given.trim() : "", form.get("keep") === "on");
-    const refused = await enter();
-    if (refused === null) return;
-    setToken(null);
-    setTrouble(refused);
+    if ((await enter()) !== null) setToken(null);
   };
   return (
     <main class="sign-in">
@@ -36,7 +32,7 @@ export function SignIn() {
         <button type="submit" class="primary">
           Sign in
         </button>
-        {trouble !== null && <p role="alert">{trouble}</p>}
+        <Trouble text={refusal.value} />
         <p class="hint">
           An operator makes one on the controller: <code>circus-controller token --name you --role viewer</code>
         </p>
