@@ -1,5 +1,5 @@
 /** The whole fleet: a line a host, a column a watcher, what is wrong first; or as it was at any moment. */
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { clock } from "../clock.ts";
 import { isWrong, matcher } from "../filter.ts";
@@ -16,7 +16,7 @@ import { plural } from "../words.ts";
 const REST_MS = 5000;
 
 export function Overview() {
-  const filter = useFilter();
+  const [filter, setFilter] = useFilter();
   const at = useSignal<number | null>(null);
   const past = usePast(at.value);
   const isPast = at.value !== null;
@@ -44,7 +44,7 @@ export function Overview() {
         ) : (
           <Mark tone="unknown">as it was at {clock(at.value)}</Mark>
         )}
-        <Filter text={filter.value} onChange={(text) => (filter.value = text)} />
+        <Filter text={filter.value} onChange={setFilter} />
         <a class="button" href="#/start">
           Start a rollout…
         </a>
@@ -74,11 +74,12 @@ function useFilter() {
   useEffect(() => {
     filter.value = query.get("filter") ?? "";
   }, [query]);
-  useSignalEffect(() => {
-    const address = filter.value === "" ? "#/" : `#/?${new URLSearchParams({ filter: filter.value }).toString()}`;
-    if (location.hash !== address && route.peek().page === "") history.replaceState(null, "", address);
-  });
-  return filter;
+  const change = (text: string): void => {
+    filter.value = text;
+    // Only by the reader's own hand: the address may have changed already to another page that is not shown yet.
+    history.replaceState(null, "", text === "" ? "#/" : `#/?${new URLSearchParams({ filter: text }).toString()}`);
+  };
+  return [filter, change] as const;
 }
 
 /** In the order of names. */
