@@ -112,7 +112,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["controller/src/**", "test/**"],
+    files: ["controller/src/**/*.ts", "test/**/*.ts"],
     ignores: ["controller/src/store/sqlite.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": [
