@@ -23,7 +23,7 @@ const PURE = [
   "agent/src/logs/{queue,text,backward}.ts",
   "agent/src/events/trail.ts",
   "agent/src/plugins/{catalog,options,sizes,metrics,statistics,python-regex,*-core}.ts",
-  "controller/src/{keep,options,config-notify,notify/{rules,sightings,core,message},election/{core,peers},ingest/{project,watermarks,intervals},usage/{cell,packed,tiers,open},presence/{core,pace,arrival},rollout/{plan,core,state,turn,settle,advance,decisions,drain,drain-turn,floor,gate,order,command-id,attribution,replica,whole-host}}.ts",
+  "controller/src/{keep,keys,options,config-notify,notify/{rules,sightings,core,message},election/{core,peers},ingest/{project,watermarks,intervals},usage/{cell,packed,tiers,open},presence/{core,pace,arrival},rollout/{plan,core,state,turn,settle,advance,decisions,drain,drain-turn,floor,gate,order,command-id,attribution,replica,whole-host}}.ts",
   "controller/web/src/{model,judge,filter,order,words,series,request,log-view,usage-view}.ts",
   "cli/src/{argv,verbs,verbs-fleet,verb-options,fleet/rollout-lines,fleet/config-lines,render/unified-diff}.ts",
   "cli/src/top/{picture,model,draw,pieces,fleet-picture,fleet-model,fleet-draw}.ts",

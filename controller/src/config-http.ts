@@ -1,6 +1,7 @@
 /** The keys `http*` of `[controller]`. */
 import { type Address, isLoopbackHost, parseAddress, reasonOf } from "@circus-cluster/proto";
 import { readTokens } from "./doors/http/tokens.ts";
+import type { ControllerKey } from "./keys.ts";
 
 export interface HttpConfig {
   readonly address: Address;
@@ -9,8 +10,7 @@ export interface HttpConfig {
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }
 
-export const HTTP_KEYS = ["http", "http_tokens", "http_tls_cert", "http_tls_key"] as const;
-type HttpKey = (typeof HTTP_KEYS)[number];
+type HttpKey = Extract<ControllerKey, `http${string}`>;
 
 /** Access to the section's values; what is wrong is collected. */
 interface HttpReader {

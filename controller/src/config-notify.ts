@@ -1,20 +1,11 @@
 /** The sections `[notify:NAME]`: whom to tell of what. */
 import { nearest, parseBoolean, parseConditions, parseDuration, parseUserName } from "@circus-cluster/proto";
+import { NOTIFY_KEYS, type NotifyKey } from "./keys.ts";
 import { CONDITIONS, type Condition, RULE_DEFAULTS, type Rule, type Target, USUAL_CONDITIONS } from "./notify/rules.ts";
 
 export const NOTIFY = "notify:";
-const KEYS = [
-  "on",
-  "where",
-  "watchers",
-  "webhook",
-  "webhook_token",
-  "command",
-  "quiet",
-  "flapping",
-  "tell_end",
-] as const;
-type Key = (typeof KEYS)[number];
+const KEYS = NOTIFY_KEYS.map(({ key }) => key);
+type Key = NotifyKey;
 
 const FLAPPING_MAX = 1000;
 

@@ -14,10 +14,11 @@ import {
 } from "@circus-cluster/proto";
 import { type Credentials, readCredentials, type TlsFiles } from "@circus-cluster/proto/nats";
 import { parse as parseIni } from "ini";
-import { HTTP_KEYS, type HttpConfig, readHttp } from "./config-http.ts";
+import { type HttpConfig, readHttp } from "./config-http.ts";
 import { type IniPlaces, locate } from "./config-lines.ts";
 import { NOTIFY, readRule } from "./config-notify.ts";
 import { KEEP_DEFAULT_MS, parseKeep } from "./keep.ts";
+import { CONTROLLER_KEYS, type ControllerKey } from "./keys.ts";
 import type { Rule } from "./notify/rules.ts";
 import { PRESENCE_TIMINGS, type PresenceTimings } from "./presence/core.ts";
 import { ROLLOUT_TIMINGS, type RolloutTimings } from "./rollout/state.ts";
@@ -67,21 +68,8 @@ const SECTION = "controller";
 const KEEP_BYTES_MIN = 16 * 1024 * 1024;
 /** An even number outlives the loss of no more servers than the odd one below it. */
 const REPLICAS = ["1", "3", "5"];
-const OWN_KEYS = [
-  "nats_url",
-  "fleet",
-  "credentials",
-  "state_dir",
-  "name",
-  "tls_ca",
-  "tls_cert",
-  "tls_key",
-  "keep",
-  "keep_size",
-  "replicas",
-] as const;
-const KEYS = [...OWN_KEYS, ...HTTP_KEYS] as const;
-type Key = (typeof KEYS)[number] | "timings";
+const KEYS = CONTROLLER_KEYS.map(({ key }) => key);
+type Key = ControllerKey | "timings";
 const TOKEN_RULE = "letters, digits, '_' and '-', 1 to 64, the first a letter or digit";
 
 export function worldOf(env: NodeJS.ProcessEnv, uid: number): ConfigWorld {
@@ -164,7 +152,7 @@ class Reader {
       if (before !== undefined) this.#problem(line, `'${key}' was given on line ${before} already`);
       else first.set(place, line);
       if (section !== SECTION) continue;
-      if ([...KEYS, "timings"].includes(key)) continue;
+      if ([...KEYS, "timings"].some((known) => known === key)) continue;
       const meant = nearest(key, KEYS);
       const end = meant === null ? `; known: ${KEYS.join(", ")}` : `; did you mean '${meant}'?`;
       this.#problem(line, `unknown key '${key}'${end}`);

@@ -1,27 +1,30 @@
-/** What agent/README.md shows of plugins and of the client is true. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+/** What agent/README.md shows of the program, its configuration and the client is true. */
 import { afterAll, expect, it } from "vitest";
 import { startAgent } from "../support/agent.ts";
+import { checkIni } from "../support/ini-blocks.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
-import { blocksOf, sectionOf } from "../support/pages.ts";
 import { projectRoot, run } from "../support/process.ts";
-import { tempDir } from "../support/temp.ts";
+import { OwnBlocks } from "./taken.ts";
 
 afterAll(() => assertNoLeaks());
 
-/** The blocks of a language in one section. */
-async function blocks(section: string, language: string): Promise<readonly string[]> {
-  const text = await readFile(join(projectRoot, "agent/README.md"), "utf8");
-  const own = blocksOf(sectionOf(text, section));
-  return own.flatMap((block) => (block.language === language ? [block.text] : []));
-}
+const PAGE = "agent/README.md";
+const own = await OwnBlocks.of("test/docs/agent-readme.test.ts");
+
+it("the program takes the options that are shown, and no others", async () => {
+  const [usage] = own.take(PAGE, "The program");
+  const { stdout } = await run("circusd", ["--help"]);
+  const optionsOf = (text: string): readonly string[] => [...new Set(text.match(/--[a-z][a-z-]*/g))].sort();
+  const shown = optionsOf(usage?.text ?? "");
+  expect(optionsOf(stdout).filter((option) => option !== "--help")).toEqual(shown);
+});
 
 it("the example of a program runs as it stands", async () => {
-  const [example = ""] = await blocks("From a program", "js");
+  const [example] = own.take(PAGE, "From a program");
   await using agent = await startAgent({ sections: { "watcher:web": { cmd: "sleep 1000", numprocesses: 2 } } });
   const result = await run("node", ["--input-type=module"], {
-    ...{ input: example, cwd: projectRoot, env: { CIRCUSCTL_ENDPOINT: agent.endpoint }, deadlineMs: 60_000 },
+    ...{ input: example?.text ?? "", cwd: projectRoot, env: { CIRCUSCTL_ENDPOINT: agent.endpoint } },
+    deadlineMs: 60_000,
   });
   expect(result).toMatchObject({ code: 0, stderr: "" });
   expect(result.stdout).toMatch(
@@ -29,12 +32,17 @@ it("the example of a program runs as it stands", async () => {
   );
 });
 
-it("the plugins' sections are good configurations", async () => {
-  await using dir = await tempDir("circus-readme-");
-  const shown = await blocks("Plugins", "ini");
-  expect(shown).toHaveLength(2);
-  for (const block of shown) {
-    const file = await dir.write("circus.ini", `[watcher:web]\ncmd = sleep 1\n\n${block}`);
-    expect(await run("circusd", ["--check", file])).toMatchObject({ code: 0, stdout: "", stderr: "" });
-  }
+it.each(["Health, order, failure", "Streams", "Metrics", "Hooks", "Plugins", "Jobs"])(
+  "%s: circusd takes what is shown, without a warning",
+  async (section) => {
+    for (const { text, line } of own.take(PAGE, section)) {
+      const others = ["db", "cache"].map((name) => `[watcher:${name}]\ncmd = sleep 1\n`).join("\n");
+      const needs = text.includes("[watcher:web]") ? others : `${others}\n[watcher:web]\ncmd = sleep 1\n`;
+      expect([line, await checkIni(`${needs}${text}`)]).toMatchObject([line, { code: 0, stdout: "", stderr: "" }]);
+    }
+  },
+);
+
+it("has run every block", () => {
+  expect(own.left).toEqual([]);
 });

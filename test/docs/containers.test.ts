@@ -13,8 +13,11 @@ import { Machines, machinesPermitted } from "../support/machine.ts";
 import { projectRoot, type Result, run } from "../support/process.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
+import { OwnBlocks } from "./taken.ts";
 
 afterAll(() => assertNoLeaks());
+
+const own = await OwnBlocks.of("test/docs/containers.test.ts");
 
 const HOME = join(projectRoot, "deploy/containers");
 
@@ -53,9 +56,8 @@ async function compose(): Promise<Compose> {
 }
 
 /** `docker compose …` of the page, in their order. */
-async function commands(): Promise<readonly (readonly string[])[]> {
-  const page = await readFile(join(projectRoot, "deploy/README.md"), "utf8");
-  const [, block = ""] = /^## Containers$.*?^```console\n(.*?)^```$/ms.exec(page) ?? [];
+function commands(): readonly (readonly string[])[] {
+  const block = own.take("deploy/README.md")[0]?.text ?? "";
   return block
     .trimEnd()
     .split("\n")
@@ -97,6 +99,14 @@ describe("deploy/containers", () => {
     const { scripts } = JSON.parse(await readFile(join(projectRoot, "package.json"), "utf8")) as { scripts: object };
     expect(Object.keys(scripts)).toContain("build");
     expect(/^CMD \["(\S+)",/m.exec(text)?.[1]).toBe("circusd");
+  });
+
+  it("the page names services that there are", async () => {
+    const { services } = await compose();
+    const named = commands().flatMap(([, , verb, , name = ""]) => (verb === "run" ? [name] : []));
+    expect(named).toEqual(["init", "ctl", "ctl"]);
+    expect(Object.keys(services)).toEqual(expect.arrayContaining(named));
+    expect(own.left).toEqual([]);
   });
 
   it("each program takes what compose.yaml starts it with", async () => {
@@ -185,7 +195,7 @@ if (process.env["CONTAINERS"] !== undefined && machinesPermitted()) {
     const online = async (): Promise<boolean> =>
       (await once("ctl", ["circusctl", "hosts"])).stdout.match(/ online /g)?.length === 3;
 
-    for (const [docker, compose_, verb, ...words] of await commands()) {
+    for (const [docker, compose_, verb, ...words] of commands()) {
       expect([docker, compose_]).toEqual(["docker", "compose"]);
       if (verb === "run") {
         const [rm, name = "", ...command] = words;

@@ -2,6 +2,11 @@
 import { expect, it } from "vitest";
 import { KEYS, type KeySpec, type SectionKind } from "../../agent/src/config/keys.ts";
 import { FLEET_OPTIONS, GLOBAL_OPTIONS, type OptionSpec, VERBS, type Verb } from "../../cli/src/verbs.ts";
+import { openApi } from "../../controller/src/doors/http/openapi.ts";
+import { CONTROLLER_KEYS, NOTIFY_KEYS } from "../../controller/src/keys.ts";
+import { HELP } from "../../controller/src/options.ts";
+
+type ControllerSpec = (typeof CONTROLLER_KEYS | typeof NOTIFY_KEYS)[number];
 
 const SECTIONS: readonly (readonly [SectionKind, string])[] = [
   ["circus", "[circus]"],
@@ -56,6 +61,67 @@ function synopsis({ name, args }: Verb): string {
   });
   return ["circusctl", name, ...words].join(" ");
 }
+
+interface Operation {
+  readonly summary: string;
+  readonly description?: string;
+  readonly security?: readonly never[];
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly required: boolean;
+    readonly schema: { readonly type?: string };
+    readonly description?: string;
+  }[];
+  readonly requestBody?: {
+    readonly content: {
+      readonly "application/json": {
+        readonly schema: {
+          readonly properties?: Readonly<Record<string, object>>;
+          readonly required?: readonly string[];
+        };
+      };
+    };
+  };
+}
+
+/** What is sent along: names, and which of them have to be. */
+function sentWith({ parameters = [], requestBody }: Operation): string {
+  const body = requestBody?.content["application/json"].schema;
+  const needed = new Set(body?.required ?? []);
+  const fields = Object.keys(body?.properties ?? {}).map(
+    (name) => `\`${name}\`${needed.has(name) ? " (required)" : ""}`,
+  );
+  const query = parameters.map(({ name, required, description }) => {
+    const fallback = description?.replace(/^If not given: /, "");
+    return `\`${name}\`${required ? " (required)" : fallback === undefined ? "" : ` (${fallback})`}`;
+  });
+  return [...query, ...fields].join(", ");
+}
+
+it("controller/KEYS.md lists every key of controller.ini and every question and change over HTTP", async () => {
+  const keys = (title: string, specs: readonly ControllerSpec[]): string => {
+    const rows = specs.map(({ key, type, default: fallback, doc }) => [`\`${key}\``, type, fallback ?? "", doc]);
+    return `## \`${title}\`\n\n${table([["Key", "Value", "Default", "Meaning"], ...rows])}\n`;
+  };
+  const { paths } = openApi() as { paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> };
+  const rows = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, operation]) => [
+      `\`${method.toUpperCase()} ${path}\``,
+      operation.security === undefined ? (operation.description === undefined ? "viewer" : "operator") : "nobody's",
+      sentWith(operation),
+    ]),
+  );
+  const head = `# Keys of controller.ini, and the HTTP API
+
+Written from the tables that \`circus-controller\` reads its settings and answers by. \`circus-controller --check FILE\` says what is
+wrong with a file; what the keys are for is in the [README](README.md). Paths are relative to the file.
+`;
+  const api = `## HTTP API\n\nA question takes properties in its query, with what holds where one is not given; a change as JSON.
+\`GET /api/v1/openapi.json\` has all of it with types.\n\n${table([["Path", "Token", "Properties"], ...rows])}\n`;
+  const parts = [head, keys("[controller]", CONTROLLER_KEYS), keys("[notify:NAME]", NOTIFY_KEYS), api];
+  await expect(parts.join("\n")).toMatchFileSnapshot("../../controller/KEYS.md");
+  for (const { key } of [...CONTROLLER_KEYS, ...NOTIFY_KEYS]) expect(HELP).toMatch(new RegExp(`\\b${key}\\b`));
+});
 
 it("cli/COMMANDS.md lists every command of circusctl", async () => {
   const rollout = new Set(FLEET_OPTIONS);

@@ -1,13 +1,14 @@
 /** Each configuration of deploy/guides/zero-downtime.md is run under load, and each command as it stands but for ports and paths. */
-import { cp, mkdir, readFile, symlink } from "node:fs/promises";
+import { cp, mkdir, symlink } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { startLoad } from "../support/load.ts";
-import { type Block, blocksOf, portsHere, sectionOf } from "../support/pages.ts";
+import { portsHere } from "../support/pages.ts";
 import { cleanEnv, exampleDir, projectRoot, run, startProgram } from "../support/process.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
+import { OwnBlocks } from "./taken.ts";
 
 afterAll(() => assertNoLeaks());
 
@@ -16,10 +17,7 @@ const BIN = [join(exampleDir, "bin"), join(projectRoot, "node_modules/.bin"), cl
 
 const PORTS = ["5555", "5556", "8000", "6380"];
 
-async function blocks(section: string): Promise<readonly Block[]> {
-  const page = await readFile(join(projectRoot, "deploy/guides/zero-downtime.md"), "utf8");
-  return blocksOf(sectionOf(page, section));
-}
+const own = await OwnBlocks.of("test/docs/zero-downtime.test.ts");
 
 async function release(dir: TempDir, version: number, server: string | undefined): Promise<void> {
   const path = dir.file("releases", String(version));
@@ -36,7 +34,7 @@ describe("deploy/guides/zero-downtime.md", () => {
       const { ports, here: withPorts } = await portsHere(PORTS);
       const here = (text: string): string => withPorts(text).replaceAll("/srv/web", dir.path);
       const port = ports.get("8000") ?? 0;
-      const shown = await blocks(section);
+      const shown = own.take("deploy/guides/zero-downtime.md", section);
       const of = (language: string): readonly string[] =>
         shown.filter((block) => block.language === language).map(({ text }) => here(text));
       expect(shown.length).toBe(of("ini").length + of("sh").length + of("js").length);
@@ -74,4 +72,8 @@ describe("deploy/guides/zero-downtime.md", () => {
       expect(await circusd.exited).toMatchObject({ code: 0 });
     },
   );
+
+  it("has run every block", () => {
+    expect(own.left).toEqual([]);
+  });
 });

@@ -1,13 +1,35 @@
 /** The scripts of deploy/ that need no fleet: set-up and `down`. */
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
+import { OwnBlocks } from "../docs/taken.ts";
 import { assertNoLeaks, processInfo } from "../support/leaks.ts";
 import { projectRoot, run, startProgram } from "../support/process.ts";
+import { commandsOf } from "../support/sessions.ts";
 import { tempDir } from "../support/temp.ts";
 
 afterAll(() => assertNoLeaks());
 
 const script = (name: string): string => `${projectRoot}/deploy/${name}`;
+
+it("README.md names scripts that there are", async () => {
+  const own = await OwnBlocks.of("test/integration/deploy.test.ts");
+  const lines = own.take("README.md").flatMap(({ text }) => commandsOf(text));
+  expect(own.left).toEqual([]);
+  const { scripts } = JSON.parse(await readFile(`${projectRoot}/package.json`, "utf8")) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  const named = lines.map((line) => /^npm (?:run )?(\w+)$/.exec(line)?.[1] ?? line);
+  expect(named).toEqual(["up", "test", "down"]);
+  for (const name of named) {
+    const [, file = ""] = /(deploy\/\S+)/.exec(scripts[name] ?? "") ?? [];
+    expect([name, existsSync(`${projectRoot}/${file}`), file]).toEqual([
+      name,
+      true,
+      expect.stringContaining("deploy/"),
+    ]);
+  }
+});
 
 describe("setup.sh", () => {
   it("finds nothing missing where the tests run, says nothing, and is quick", async () => {

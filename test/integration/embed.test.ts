@@ -1,17 +1,16 @@
 /** An arbiter inside another program: the example of agent/README.md, run as it stands there. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { createArbiter } from "@circus-cluster/agent";
 import { afterAll, expect, it } from "vitest";
+import { OwnBlocks } from "../docs/taken.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { projectRoot, run } from "../support/process.ts";
 
 afterAll(() => assertNoLeaks());
 
 it("runs the example of the README, which ends by itself and leaves nothing behind", async () => {
-  const text = await readFile(join(projectRoot, "agent/README.md"), "utf8");
-  const example = /```js\n(import \{ createArbiter \}[\s\S]*?)```/.exec(text)?.[1] ?? "";
-  expect(example).not.toBe("");
+  const own = await OwnBlocks.of("test/integration/embed.test.ts");
+  const example = own.take("agent/README.md")[0]?.text ?? "";
+  expect(own.left).toEqual([]);
   const handlers = 'console.log(process.listenerCount("SIGTERM"), process.exitCode);';
   const result = await run("node", ["--input-type=module", "-e", `${example}${handlers}`], { cwd: projectRoot });
   expect(result).toMatchObject({ code: 0, stdout: "2\n0 undefined\n", stderr: "" });

@@ -3,10 +3,11 @@
  * of them declares.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { OwnBlocks } from "../docs/taken.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { freePorts } from "../support/ports.ts";
 import { projectRoot, run, startProgram } from "../support/process.ts";
@@ -76,6 +77,18 @@ function homeOf(dependency: string, user: string): string {
   if (home === undefined) throw new Error(`${dependency} is not installed`);
   return home;
 }
+
+it("are those that deploy/README.md packs and installs, with their programs", async () => {
+  const own = await OwnBlocks.of("test/integration/packages.test.ts");
+  const text = own.take("deploy/README.md")[0]?.text ?? "";
+  expect(own.left).toEqual([]);
+  expect([...text.matchAll(/ -w (\w+)/g)].map(([, name]) => name).sort()).toEqual([...NAMES].sort());
+  const [, pattern = ""] = /\.\/(\S+)\*\.tgz/.exec(text) ?? [];
+  for (const { filename } of packed) expect(filename.startsWith(pattern)).toBe(true);
+  const [, programs = ""] = /\.bin\/(\w+)\*/.exec(text) ?? [];
+  const installed = await readdir(join(prefix, "node_modules/.bin"));
+  expect(installed.filter((name) => name.startsWith(programs)).sort()).toEqual(installed.sort());
+});
 
 it("hold what runs, its licence and its page, and nothing else", () => {
   expect(packed.map(({ name }) => name).sort()).toEqual(NAMES.map((name) => SCOPE + name).sort());

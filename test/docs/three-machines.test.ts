@@ -1,12 +1,9 @@
-/** "Three machines" of deploy/README.md, followed step by step on three machines; then one of them loses its nats-server and its controller. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+/** deploy/guides/three-machines.md, followed step by step on three machines; then one of them loses its nats-server and its controller. */
 import { afterAll, describe, expect, it } from "vitest";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { Machines, machinesPermitted } from "../support/machine.ts";
-import { blocksOf, fencesIn, sectionOf } from "../support/pages.ts";
-import { projectRoot } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
+import { OwnBlocks } from "./taken.ts";
 
 afterAll(() => assertNoLeaks());
 
@@ -24,26 +21,20 @@ const PLACES: readonly (readonly string[])[] = [
 ];
 const OPERATOR = 6;
 
-async function blocks(): Promise<readonly string[]> {
-  const text = await readFile(join(projectRoot, "deploy/README.md"), "utf8");
-  const section = sectionOf(text, "Three machines");
-  const found = blocksOf(section).flatMap(({ language, text: body }) => (language === "sh" ? [body] : []));
-  expect(fencesIn(section)).toBe(2 * found.length); // none that is not run here
-  return found;
-}
+const own = await OwnBlocks.of("test/docs/three-machines.test.ts");
+const steps = own.take("deploy/guides/three-machines.md").map(({ text }) => text);
 
 interface HostsDocument {
   readonly hosts: readonly { readonly host: string; readonly presence: string }[];
 }
 
-it("every block of the page has its machines", async () => {
-  expect(await blocks()).toHaveLength(PLACES.length);
+it("every block of the page has its machines", () => {
+  expect(steps).toHaveLength(PLACES.length);
 });
 
 if (machinesPermitted()) {
-  describe("deploy/README.md, three machines", () => {
+  describe("deploy/guides/three-machines.md", () => {
     it("goes from nothing to a fleet that outlives the loss of a server and its controller", async () => {
-      const steps = await blocks();
       await using machines = await Machines.start(ALL);
       const said: string[] = [];
       const follow = async (at: number): Promise<void> => {
