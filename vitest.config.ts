@@ -6,7 +6,7 @@ const realParts = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism:
 /** What clients and single programs do: these run beside those that trouble whole hosts and fleets. */
 const CLIENTS = [
   "test/interop/**/*.test.ts",
-  "test/docs/{containers,guides,man,salt,zero-downtime}.test.ts",
+  "test/docs/{containers,fleet-pages,guides,man,salt,zero-downtime}.test.ts",
   "test/integration/{cli-*,controller-{fleet,http,ingest,notify,operations,program,rollouts},hooks,packages,plugins,top}.test.ts",
 ];
 
