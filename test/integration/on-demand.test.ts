@@ -5,6 +5,7 @@ import { type Agent, startAgent } from "../support/agent.ts";
 import { assertNoLeaks } from "../support/leaks.ts";
 import { freePorts } from "../support/ports.ts";
 import { run } from "../support/process.ts";
+import { python } from "../support/python.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -47,7 +48,7 @@ it("starts each at the first connection on its own socket, again after it ended,
   const program = await dir.write("server.py", SERVER);
   const [portA = 0, portB = 0] = await freePorts(2);
   const watcher = (socket: string) => ({
-    cmd: `python3 ${program} $(circus.sockets.${socket})`,
+    cmd: `${python()} ${program} $(circus.sockets.${socket})`,
     ...{ use_sockets: true, on_demand: true, copy_env: true, numprocesses: 2 },
   });
   await using agent = await startAgent({
@@ -103,7 +104,7 @@ it("goes on waking one whose processes die over each connection", async () => {
     sections: {
       circus: { check_delay: 0.05 },
       "watcher:web": {
-        cmd: `python3 ${program} 0`,
+        cmd: `${python()} ${program} 0`,
         ...{ stdin_socket: "a", on_demand: true, copy_env: true },
       },
       "socket:a": { host: "127.0.0.1", port },
