@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -35,6 +36,20 @@ it("the file of a living process is left alone, and it is not called stale (D15)
   writeFileSync(path, `${process.ppid}\n`);
   expect(() => PidFile.create(path)).toThrow(`pid file '${path}' belongs to pid ${process.ppid}, which is running`);
   expect(readFileSync(path, "utf8")).toBe(`${process.ppid}\n`);
+});
+
+it("the file of one that was killed and that nobody has reaped is replaced", async () => {
+  const keeper = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 1000"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [pid] = (await once(keeper.stdout, "data")) as [Buffer];
+    await expect.poll(() => readFileSync(`/proc/${Number(pid)}/stat`, "utf8")).toMatch(/\) Z /);
+    writeFileSync(path, `${Number(pid)}\n`);
+    using _file = PidFile.create(path);
+    expect(readFileSync(path, "utf8")).toBe(`${process.pid}\n`);
+  } finally {
+    keeper.kill("SIGKILL");
+    await once(keeper, "close");
+  }
 });
 
 it("what another has written meanwhile is not removed", () => {

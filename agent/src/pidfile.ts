@@ -1,6 +1,7 @@
 /** The pid file (reference §7): `PID\n`, mode 0644, never taken from a running circusd. */
 import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { CircusError, reasonOf } from "@circus-cluster/proto";
+import { lookAt } from "./adopt/look.ts";
 
 export class PidFile implements Disposable {
   readonly #path: string;
@@ -65,7 +66,8 @@ function livingPid(path: string): number | null {
   if (pid === null || pid === process.pid) return null;
   try {
     process.kill(pid, 0);
-    return pid;
+    // One that was killed stays there as a zombie where the first process of a container does not reap.
+    return (lookAt(pid)?.end ?? null) === null ? pid : null;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM" ? pid : null;
   }
