@@ -9,7 +9,7 @@ import { hasEnded, type RolloutRecord } from "@circus-cluster/proto";
 import { projectRoot, run } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Series, svgPlot } from "./fleet/plot.ts";
-import { type Cost, SimulatedFleet, WATCHERS } from "./fleet/world.ts";
+import { type Cost, percentOf, SimulatedFleet, WATCHERS } from "./fleet/world.ts";
 import { ms, quantile, type Resident, type Row, table } from "./measure.ts";
 
 const SIZES = (process.env["BENCH_HOSTS"] ?? "10,100,1000,5000").split(",").map(Number);
@@ -117,7 +117,7 @@ async function measure(hosts: number): Promise<Figures> {
   const atOnce = await fleet.cost(async () => {
     restarted = await restartAtOnce(fleet);
   });
-  const idlePercent = (100 * idle.cpuMs) / idle.wallMs;
+  const idlePercent = percentOf(idle);
   return {
     hosts,
     comingUp: fleet.comingUp,

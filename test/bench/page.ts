@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { HostName } from "@circus-cluster/proto";
 import { startBrowser } from "../support/browser.ts";
 import { freePort } from "../support/ports.ts";
-import { SimulatedFleet, WATCHERS } from "./fleet/world.ts";
+import { percentOf, SimulatedFleet, WATCHERS } from "./fleet/world.ts";
 import { ms, quantile, type Row, table } from "./measure.ts";
 import { type Memory, type Smoothness, Visit } from "./page/visit.ts";
 
@@ -90,9 +90,8 @@ async function type({ page }: Visit): Promise<void> {
   }
 }
 
-async function percentOf(fleet: SimulatedFleet): Promise<number> {
-  const { cpuMs, wallMs } = await fleet.cost(() => delay(WATCH_MS));
-  return (100 * cpuMs) / wallMs;
+async function controllerPercentOf(fleet: SimulatedFleet): Promise<number> {
+  return percentOf(await fleet.cost(() => delay(WATCH_MS)));
 }
 
 async function measure(hosts: number): Promise<Figures> {
@@ -102,7 +101,7 @@ async function measure(hosts: number): Promise<Figures> {
   const token = await fleet.token("eve", "viewer");
   await using browser = await startBrowser();
   await using _ = keepChanging(fleet);
-  const controllerAlonePercent = await percentOf(fleet);
+  const controllerAlonePercent = await controllerPercentOf(fleet);
   const cpuMs = fleet.controllerCpuMs;
   await using visit = await Visit.begin(browser, `http://127.0.0.1:${httpPort}/`, token, hosts);
   const loadCpuMs = fleet.controllerCpuMs - cpuMs;
@@ -113,7 +112,7 @@ async function measure(hosts: number): Promise<Figures> {
   const before = visit.wireBytes;
   let controllerPercent = 0;
   const looking = await visit.smoothness(async () => {
-    controllerPercent = await percentOf(fleet);
+    controllerPercent = await controllerPercentOf(fleet);
   });
   const bytesPerSecond = (visit.wireBytes - before) / (WATCH_MS / 1000);
   const found = await latencies(fleet, visit);

@@ -1,8 +1,8 @@
-/** Statements that are asked again and again; to prepare one anew costs more than most answers. */
+/**
+ * Statements that are asked again and again; to prepare one anew costs more than most answers, and would never be freed
+ * (see `sqlite.ts`): so none is forgotten.
+ */
 import type { Database, Statement } from "better-sqlite3";
-
-/** Kept for each database; beyond that all are prepared again when needed. */
-const KEPT_MAX = 500;
 
 const kept = new WeakMap<Database, Map<string, Statement>>();
 
@@ -11,7 +11,6 @@ export function prepared<Result>(db: Database, sql: string): Statement<[Record<s
   kept.set(db, known);
   let statement = known.get(sql);
   if (statement === undefined) {
-    if (known.size >= KEPT_MAX) known.clear();
     statement = db.prepare(sql);
     known.set(sql, statement);
   }

@@ -5,6 +5,7 @@
 import type { Millis } from "@circus-cluster/proto";
 import type { Database } from "better-sqlite3";
 import { readMeta, writeMeta } from "./database.ts";
+import { prepared } from "./prepared.ts";
 import { type DayTable, dayTables } from "./queries/days.ts";
 
 const DAY_MS = 86_400_000;
@@ -76,13 +77,15 @@ export function* prune(db: Database, keep: Keep, nowMs: Millis): Generator<void,
  * so that what is left is the end of its life, whole.
  */
 function* pruneIntervals(db: Database, before: Millis): Generator<void, number> {
-  const watchers = db
-    .prepare<[], { host: number; watcher: number }>("SELECT host_id AS host, watcher_id AS watcher FROM cur")
-    .all();
-  const drop = db.prepare<[number, number, number, number, number]>(
+  const watchers = prepared<{ host: number; watcher: number }>(
+    db,
+    "SELECT host_id AS host, watcher_id AS watcher FROM cur",
+  ).all({});
+  const drop = prepared(
+    db,
     `DELETE FROM itv WHERE (host_id, watcher_id, epoch, seq, fleet_epoch, fleet_seq) IN
        (SELECT host_id, watcher_id, epoch, seq, fleet_epoch, fleet_seq FROM itv
-        WHERE host_id = ? AND watcher_id = ? AND t0 < ? AND t1 <= ? ORDER BY t0 LIMIT ?)`,
+        WHERE host_id = @host AND watcher_id = @watcher AND t0 < @before AND t1 <= @before ORDER BY t0 LIMIT @rows)`,
   );
   let total = 0;
   let next = 0;
@@ -92,7 +95,7 @@ function* pruneIntervals(db: Database, before: Millis): Generator<void, number> 
       for (let looked = 0; looked < STEP_WATCHERS && rows < STEP_ROWS; looked++) {
         const one = watchers[next];
         if (one === undefined) break;
-        const { changes } = drop.run(one.host, one.watcher, before, before, STEP_ROWS);
+        const { changes } = drop.run({ ...one, before, rows: STEP_ROWS });
         rows += changes;
         // A full step may have left some.
         if (changes < STEP_ROWS) next++;
@@ -101,6 +104,6 @@ function* pruneIntervals(db: Database, before: Millis): Generator<void, number> 
     }).immediate();
     yield;
   }
-  const ops = db.prepare("DELETE FROM host_op WHERE time < ?").run(before).changes;
+  const ops = prepared(db, "DELETE FROM host_op WHERE time < @before").run({ before }).changes;
   return total + ops;
 }

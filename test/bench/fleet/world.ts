@@ -52,6 +52,11 @@ export interface Cost {
   readonly cpuMs: number;
 }
 
+/** Of one core. */
+export function percentOf({ cpuMs, wallMs }: Cost): number {
+  return (100 * cpuMs) / wallMs;
+}
+
 export class SimulatedFleet implements AsyncDisposable {
   readonly hosts: readonly HostName[];
   readonly subjects = new Subjects(FLEET);
